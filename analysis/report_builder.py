@@ -12,14 +12,18 @@ from . import catalogue
 from .catalogue import STORY
 from .code_parts.categorical_views import categories_in_short
 from .label_efficiency.views import headline, trained_on_labels
-from .mixtures.views import components, shared_with_labels
+from .mixtures.views import shared_with_labels
 from .report.context import ReportContext
 from .report.document import Report, Section
 from .report.estimate_rows import figure, labels_used_note, trained_on
-from .report.formatting import best_of, family_name, listed, number, percent, plural, sentence
+from .report.formatting import family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from .label_efficiency.curves import Efficiency
+
+
+MOST_WORDS = 50
+"""Words of findings at the top, at most: what a reader takes in at once. Warnings stand before them, all of them."""
 
 
 def _section(place: str, context: ReportContext) -> Section:
@@ -50,18 +54,24 @@ def _title(context: ReportContext) -> str:
 
 
 def _lead(context: ReportContext) -> str:
-    """Say in two or three sentences what came out."""
-    sentences = [_features(context), categories_in_short(context.results.get("code_parts")), _codes(context)]
-    sentences = [
-        *(sentence(warning) for warning in (context.overview.warnings if context.overview else ())),
-        *sentences,
-    ]
+    """Say what came out: every warning, then findings, features first, as many as are read at once."""
+    warnings = [sentence(warning) for warning in (context.overview.warnings if context.overview else ())]
     unresolved = [warning for warning in context.run.warnings if not warning.resolved] if context.run else []
     if unresolved:
         names = listed(list(dict.fromkeys(warning.name.replace("_", " ") for warning in unresolved)))
         several = "a health warning" if len(unresolved) == 1 else f"{len(unresolved)} health warnings"
-        sentences.append(f"Training ended with {several}: {names}.")
-    return " ".join(text for text in sentences if text) or "What was found stands below, section by section."
+        warnings.append(f"Training ended with {several}: {names}.")
+    findings = [
+        _features(context),
+        categories_in_short(context.results.get("code_parts")),
+        _reconstructions(context),
+        _components(context),
+    ]
+    shown: list[str] = []
+    for finding in filter(None, findings):
+        if not shown or len(" ".join([*shown, finding]).split()) <= MOST_WORDS:
+            shown.append(finding)
+    return " ".join([*warnings, *shown]) or "What was found stands below, section by section."
 
 
 def _features(context: ReportContext) -> str:
@@ -72,9 +82,9 @@ def _features(context: ReportContext) -> str:
         return ""  # the section itself speaks of numbers
     best = max(learned, key=lambda i: few.scores[i].value)
     name = few.representations[best]
-    probe = f"{name}{best_of(len(learned))}"
-    text = f"From {trained_on_labels(few)}, {probe} names {figure(few.scores[best])} of test {context.noun}s right"
-    text += f" ({plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {context.noun}')})"
+    of_several = f" (best of {len(learned)})" if len(learned) > 1 else ""
+    text = f"From {trained_on_labels(few)}, {name}{of_several} names {figure(few.scores[best])} of "
+    text += f"{plural(few.n_test, f'test {context.noun}')} right"
     labels_used = f" {labels_used_note(efficiency.n_labels_used)}".rstrip()
     for gap in few.differences:
         if (gap.representation, gap.baseline) == (name, "pixels"):
@@ -94,20 +104,22 @@ def _among(notes: tuple[str, ...]) -> str:
     return ", training images included" if trained_on(notes) else ""
 
 
-def _codes(context: ReportContext) -> str:
+def _reconstructions(context: ReportContext) -> str:
     reconstruction = context.results.get("reconstruction")
-    mixture_ = context.results.get("mixtures")
-    sentences = []
-    if reconstruction is not None:
-        closer = number(1 / max(reconstruction.ratio.value, 1e-9), 1)
-        useless = "reconstructions lie no closer to their own image than to another's"
-        useful = f"reconstructions lie {closer} times closer to their own image than to another's"
-        sentences.append((useful if reconstruction.ratio.value < 0.95 else useless) + _among(reconstruction.notes))
-    if mixture_ is not None and mixture_.agreement is not None and mixture_.components > 1:
-        sentences.append(
-            f"by BIC {components(mixture_)}; {shared_with_labels(mixture_.agreement)}{_among(mixture_.notes)}"
-        )
-    return " ".join(sentence(text) for text in sentences)
+    if reconstruction is None:
+        return ""
+    closer = number(1 / max(reconstruction.ratio.value, 1e-9), 1)
+    useless = "Reconstructions lie no closer to their own image than to another's"
+    useful = f"Reconstructions lie {closer} times closer to their own image than to another's"
+    return f"{useful if reconstruction.ratio.value < 0.95 else useless}{_among(reconstruction.notes)}."
+
+
+def _components(context: ReportContext) -> str:
+    mixture = context.results.get("mixtures")
+    if mixture is None or mixture.agreement is None or mixture.components < 2:
+        return ""
+    shared = f"{shared_with_labels(mixture.agreement)}{_among(mixture.notes)}"
+    return sentence(f"of a mixture of {plural(mixture.components, 'component')}, {shared}")
 
 
 def write_report(results: Path, out: Path, *, run: Path | None = None) -> Path:

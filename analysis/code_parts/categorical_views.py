@@ -42,11 +42,10 @@ def categories_in_short(codes: Codes | None) -> str:
         return f"{used} of the {len(best.counts)} {best.nouns} of “{best.part}” are effectively in use."
     pixels = next((b.figure for b in best.baselines if role_of(b.name) == "pixels"), None)
     pixel_text = f"; {BASELINES['pixels']} {figure(pixels)}" if pixels is not None else ""
-    chosen = best_of(len(codes.categories), "part") or ","
+    chosen = best_of(len(codes.categories), "part")
     return (
-        f"The {len(best.counts)} {best.nouns} of “{best.part}”{chosen} {_how(best)}, name "
-        f"{figure(best.matching.accuracy)} of {_images(codes, best)} right "
-        f"(n = {count(best.matching.accuracy.n)}){pixel_text}."
+        f"The {len(best.counts)} {best.nouns} of “{best.part}”{chosen} name {figure(best.matching.accuracy)} of "
+        f"{count(best.matching.accuracy.n)} {_images(codes, best)} right{pixel_text}."
     )
 
 

@@ -61,12 +61,11 @@ def _numbers_finding(codes: Codes) -> str:
         baseline_texts.append(
             f"the median number {number(float(np.median([sweep.effect.value for sweep in codes.sweeps])))}"
         )
-    whose = f"Of {count(n)} continuous numbers, {_number(first, codes)} changes the image most"
-    alone = f"One continuous number, {_number(first, codes)}, changes the image"
+    several = f"Of {count(n)} numbers, {_number(first, codes)} changes images most"
+    single = f"The only number, {_number(first, codes)}, changes images"
     return (
-        f"{whose if n > 1 else alone}: from end to end by {brackets(first.effect)} times the distance between images "
-        f"of unrelated codes (n = "
-        f"{plural(first.effect.n, 'code')}){'; ' * bool(baseline_texts)}{listed(baseline_texts)}."
+        f"{several if n > 1 else single}: by {brackets(first.effect)} of the distance between unrelated ones"
+        f"{'; ' * bool(baseline_texts)}{listed(baseline_texts)} (n = {plural(first.effect.n, 'code')})."
     )
 
 
@@ -80,7 +79,7 @@ def _traversals(context: ReportContext, codes: Codes) -> list[Block]:
         (f"{_number(sweep, codes)}, effect {number(sweep.effect.value)}", (_traversal(context, codes, sweep, i),))
         for i, sweep in enumerate(with_frames)
     )
-    return list(one_of("number", "EditDirection", options))
+    return list(one_of("number", "Move", options))
 
 
 def _traversal(context: ReportContext, codes: Codes, sweep: Sweep, index: int) -> Strips:

@@ -42,9 +42,10 @@ def section(context: ReportContext) -> Section:
         "both dimensions are estimated too low; their intervals reach up as far as edges like a cube's or a normal "
         "cloud's tails explain, and do not allow for noise and curvature."
     )
+    variance = f"Their variance fills {brackets(result.shapes[0].participation, 1)} directions."
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    return stated("geometry", "Geometry", (_shape_finding(result), trained_on(result.notes)), blocks)
+    return stated("geometry", "Geometry", (_shape_finding(result), variance, trained_on(result.notes)), blocks)
 
 
 def _figures(geometry: Geometry, key: str, group: str) -> list[Estimate]:
@@ -70,8 +71,7 @@ def _shape_finding(geometry: Geometry) -> str:
         [f"independent numbers {number(null_figures['two_nn'].value, 1)}"] if "two_nn" in null_figures else []
     )
     baseline_texts += [f"{name} {number(s.two_nn.value, 1)}" for s, name in _baselines(geometry)]
-    text += f" (TwoNN, n = {count(shape.rows)}{'; ' * bool(baseline_texts)}{listed(baseline_texts)})"
-    return f"{text}, and their variance fills {brackets(shape.participation, 1)} directions."
+    return f"{text}{'; ' * bool(baseline_texts)}{listed(baseline_texts)} (TwoNN, n = {count(shape.rows)})."
 
 
 def _baselines(geometry: Geometry) -> list[tuple[Shape, str]]:

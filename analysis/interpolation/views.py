@@ -53,8 +53,8 @@ def section(context: ReportContext) -> Section:
         )
         blocks.append(Comparison(rows=tuple(rows), caption=text, scale="number"))
     blocks += [*_compared(result), *_along(result), *(Prose(sentence(note)) for note in result.notes)]
-    finding = f"{_midpoint_finding(result)}{_kinds_finding(result)}."
-    return stated("interpolation", "Interpolations", (finding, trained_on(result.notes)), blocks)
+    findings = (f"{_midpoint_finding(result)}.", _kinds_finding(result), trained_on(result.notes))
+    return stated("interpolation", "Interpolations", findings, blocks)
 
 
 def _traversals(context: ReportContext, interpolations: Interpolations) -> tuple[Block, ...]:
@@ -201,8 +201,7 @@ def _midpoint_finding(interpolations: Interpolations) -> str:
     comparison = f"; {listed(baseline_texts)}" if baseline_texts else ""
     return (
         f"Halfway between two images, decoded pictures lie {brackets(interpolations.midpoint)} from the nearest real "
-        f"image "
-        f"(n = {plural(interpolations.midpoint.n, 'pair')}){comparison}"
+        f"image{comparison} (n = {plural(interpolations.midpoint.n, 'pair')})"
     )
 
 
@@ -211,7 +210,7 @@ def _kinds_finding(interpolations: Interpolations) -> str:
     compared_kinds = [kind for kind in interpolations.kinds if kind.name in ("geodesic", interpolations.along)]
     sentences = [text for kind in compared_kinds if (text := _against_line(kind))]
     n = next((kind.length.n for kind in interpolations.kinds), 0)
-    return f"; on the same {plural(n, 'pair')}, {listed(sentences)}" if sentences else ""
+    return f"On the same {plural(n, 'pair')}, {listed(sentences)}." if sentences else ""
 
 
 def _against_line(kind: PathKind) -> str:

@@ -29,9 +29,11 @@ def section(context: ReportContext) -> Section:
     shown = tuple((part.name, tuple(_part(part, i))) for i, part in enumerate(result.parts))
     blocks: list[Block] = [*one_of("prior-part", "Part", shown)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    sentences = [_prior_finding(part) for part in result.parts]
-    several = [_parts_finding(result)] if len(sentences) > 1 else []
-    return stated("prior_match", "Codes and prior", (*several, *sentences, trained_on(result.notes)), blocks)
+    findings = [_prior_finding(part) for part in result.parts]
+    if len(findings) > 1:
+        findings.insert(0, _parts_finding(result))
+    other_tests = [_other_tests(part) for part in result.parts]
+    return stated("prior_match", "Codes and prior", (*findings, *other_tests, trained_on(result.notes)), blocks)
 
 
 def _differs(part: PartOfPrior) -> bool:
@@ -54,17 +56,23 @@ def _parts_finding(comparison: PriorComparison) -> str:
 def _prior_finding(part: PartOfPrior) -> str:
     test = part.codes
     distance = (
-        f"sliced Wasserstein distance {number(test.wasserstein, 3)}, {p_value(test.wasserstein_p, test.permutations)}; "
-        f"two sets of draws from the prior {number(part.null.wasserstein, 3)}; kernel test "
-        f"{p_value(test.mmd_p, test.permutations)}; n = {count(test.n)}"
+        f"sliced Wasserstein distance {number(test.wasserstein, 3)} "
+        f"({p_value(test.wasserstein_p, test.permutations)}, n = {count(test.n)}); "
+        f"two sets of draws from the prior {number(part.null.wasserstein, 3)}."
     )
     if not _differs(part):
-        return f"No difference shows between the codes of {part.name} and the {part.kind} prior ({distance})."
+        return f"No difference shows between the codes of {part.name} and the {part.kind} prior: {distance}"
+    return f"The codes of {part.name} are not distributed as the {part.kind} prior: {distance}"
+
+
+def _other_tests(part: PartOfPrior) -> str:
+    """The kernel test of a part, and how many of its numbers differ where it does."""
+    test = part.codes
+    text = f"The kernel test of {part.name} gives {p_value(test.mmd_p, test.permutations)}"
+    if not _differs(part):
+        return f"{text}."
     columns = f"{count(len(test.rejected))} of {plural(len(test.ks), 'number')}"
-    return (
-        f"The codes of {part.name} are not distributed as the {part.kind} prior ({distance}); {columns} differ by "
-        "themselves, at a false discovery rate of 5\u00a0%."
-    )
+    return f"{text}; {columns} differ by themselves, at a false discovery rate of 5\u00a0%."
 
 
 def _part(part: PartOfPrior, index: int) -> list[Block]:

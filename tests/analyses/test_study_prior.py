@@ -123,7 +123,7 @@ def test_a_part_that_cannot_be_drawn_is_left_out_and_a_table_without_parts_is_co
     assert [part.kind for part in study_prior(both, Roller(4), Options()).parts] == ["swiss-roll", "normal"]
     whole = study_prior(table(tmp_path, codes[:, :2], name="w"), Roller(), Options())
     said = section(ReportContext({"prior_match": whole})).finding.replace("\u00a0", " ")
-    assert said.startswith("No difference shows between the codes of code and the model's prior (")
+    assert said.startswith("No difference shows between the codes of code and the model's prior: ")
     hidden = table(tmp_path, codes[:, :2], ROLL | {"encoded": False}, name="h")
     with pytest.raises(AnalysisError, match="the encoder gives none of its continuous parts"):
         study_prior(hidden, Roller(), Options())

@@ -83,15 +83,15 @@ def test_the_finding_gives_accuracy_baselines_usage_and_the_largest_effect(shown
         "11.0 %; 9.9 of 10 categories are effectively in use."
     )
     assert text(only(shown, Prose)[0].text) == (
-        "Of 2 continuous numbers, style 2 changes the image most: from end to end by 0.83 [0.78, 0.88] times the "
-        "distance between images of unrelated codes (n = 100 codes); a random direction 0.14."
+        "Of 2 numbers, style 2 changes images most: by 0.83 [0.78, 0.88] of the distance between unrelated "
+        "ones; a random direction 0.14 (n = 100 codes)."
     )
 
 
 def test_the_lead_names_the_categories_and_their_baseline(codes: Codes) -> None:
     assert text(report(codes).lead) == (
-        "The 10 categories of “class”, each matched to a label on validation images, name 91.4 % [88.4, 94.4] of test "
-        "images right (n = 360); k-means on pixels 76.0 % [72.0, 80.0]."
+        "The 10 categories of “class” name 91.4 % [88.4, 94.4] of 360 test images right; k-means on pixels 76.0 % "
+        "[72.0, 80.0]."
     )
     assert (
         text(report(renamed(codes, matching=None)).lead)
@@ -182,9 +182,8 @@ def test_effects_stand_beside_a_random_direction(shown: Section) -> None:
 def test_a_code_of_fifty_numbers_shows_the_largest_and_says_how_many_there_are(codes: Codes) -> None:
     found = section(numbers(codes, 50))
     assert text(found.finding) == (
-        "Of 50 continuous numbers, z 50 changes the image most: from end to end by 0.90 [0.88, 0.92] times the "
-        "distance between images of unrelated codes (n = 100 codes); a random direction 0.14 and the median number "
-        "0.07."
+        "Of 50 numbers, z 50 changes images most: by 0.90 [0.88, 0.92] of the distance between unrelated ones; "
+        "a random direction 0.14 and the median number 0.07 (n = 100 codes)."
     )
     (effects,) = only(found, Comparison)
     assert len(effects.rows) == 9 and effects.caption.startswith("The 8 largest of 50 on these codes: mean change")
@@ -196,7 +195,7 @@ def test_a_code_of_fifty_numbers_shows_the_largest_and_says_how_many_there_are(c
 
 def test_the_only_number_of_a_part_goes_by_the_name_of_the_part(codes: Codes) -> None:
     found = section(replace(numbers(codes, 1), baselines=()))
-    assert text(found.finding).startswith("One continuous number, z, changes the image: from end to end by 0.90 [")
+    assert text(found.finding).startswith("The only number, z, changes images: by 0.90 [")
     assert len(only(found, Strips)) == 1 and not only(found, Choice)
 
 
