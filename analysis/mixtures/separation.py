@@ -35,10 +35,10 @@ WIDTHS = 0.4, 0.6, 0.8, 1.0  # of windows, as shares of the widest that do not o
 class Separation:
     """Groups of components with a valley between them."""
 
-    groups: int
+    groups: int  # number of groups, from 1 to the k components
     members: Ints  # (k,) group of each component, from 0
-    rows: int  # that were not fitted on, and were counted
-    refitted: bool  # whether the rows are a half of those of the mixture, and the groups those of one like it
+    rows: int  # rows outside the fit, on which valleys were looked for
+    refitted: bool  # True where a mixture refitted to one half of the rows was tested on the other half
 
 
 def separation(
@@ -55,7 +55,9 @@ def separation(
         held_out: rows (n, d) that it was not fitted on. Where they are fewer than MIN_ROWS a mixture like it is fitted
             to one half of `train`, and its groups are counted on the other.
         rng: draws the halves, and seeds.
-    Returns: None for too few rows.
+
+    Returns:
+        The groups; None for too few rows.
     """
     k = len(fitted.gaussians.weights)
     if k == 1:

@@ -24,18 +24,18 @@ def planted(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 def test_classes_of_several_groups_are_told_apart_and_shuffled_labels_are_chance(rng: np.random.Generator) -> None:
     train, test = planted(rng, 1200), planted(rng, 800)
     noise = rng.normal(size=(1200, 3)), rng.normal(size=(800, 3))
-    beside = {"the same": (train[0], test[0]), "noise": noise}
-    found = by_class(train, test, classes=("outer", "inner"), rng=rng, baseline_codes=beside)
-    same, other = found.baselines
+    baseline_codes = {"the same": (train[0], test[0]), "noise": noise}
+    result = by_class(train, test, classes=("outer", "inner"), rng=rng, baseline_codes=baseline_codes)
+    same, other = result.baselines
     assert (same.name, other.name, same.figure.value) == (
         "the same",
         "noise",
-        pytest.approx(found.accuracy.value, abs=0.01),
+        pytest.approx(result.accuracy.value, abs=0.01),
     )
     assert other.figure.low < 0.55 and other.figure.n == 800
-    assert found.components.tolist() == [2, 1] and found.accuracy.value > 0.985 and found.accuracy.n == 800
-    assert found.shuffled == pytest.approx(0.5, abs=0.1)
-    assert found.rows.sum() == 1200 and found.samples is None
+    assert result.components.tolist() == [2, 1] and result.accuracy.value > 0.985 and result.accuracy.n == 800
+    assert result.shuffled == pytest.approx(0.5, abs=0.1)
+    assert result.rows.sum() == 1200 and result.samples is None
 
 
 def test_new_codes_of_a_class_lie_where_its_codes_lie(rng: np.random.Generator) -> None:
@@ -58,7 +58,7 @@ def test_the_posterior_is_bayes_rule(rng: np.random.Generator) -> None:
 def test_samples_are_decoded_and_unlabelled_rows_are_left_out(rng: np.random.Generator) -> None:
     codes, labels = planted(rng, 600)
     labels[:100] = -1
-    found = by_class(
+    result = by_class(
         (codes, labels),
         planted(rng, 200),
         classes=("a", "b"),
@@ -66,14 +66,14 @@ def test_samples_are_decoded_and_unlabelled_rows_are_left_out(rng: np.random.Gen
         shown=5,
         decode=lambda z: np.clip(z, 0, 1).reshape(-1, 1, 2, 1),
     )
-    assert found.samples is not None and found.samples.shape == (2, 5, 1, 2, 1) and found.rows.sum() == 500
+    assert result.samples is not None and result.samples.shape == (2, 5, 1, 2, 1) and result.rows.sum() == 500
 
 
 def test_wide_codes_are_reduced_alike_for_all_classes(rng: np.random.Generator) -> None:
     codes, labels = planted(rng, 2000)
     wide = np.hstack([codes, rng.normal(size=(2000, 98)).astype(np.float32) * 0.1])
-    found = by_class((wide[:1500], labels[:1500]), (wide[1500:], labels[1500:]), classes=("a", "b"), rng=rng)
-    assert "100 columns reduced to 64" in found.notes[0] and found.accuracy.value > 0.95
+    result = by_class((wide[:1500], labels[:1500]), (wide[1500:], labels[1500:]), classes=("a", "b"), rng=rng)
+    assert "100 columns reduced to 64" in result.notes[0] and result.accuracy.value > 0.95
 
 
 def test_one_class_is_refused(rng: np.random.Generator) -> None:

@@ -43,8 +43,8 @@ def planted(rng: np.random.Generator, n: int = 1200) -> tuple[np.ndarray, list[F
     return codes + 0.02 * rng.normal(size=codes.shape), factors
 
 
-def scores(found: Disentanglement) -> dict[str, float]:
-    return {one.name: one.value.value for one in found.scores}
+def scores(result: Disentanglement) -> dict[str, float]:
+    return {score.name: score.value.value for score in result.scores}
 
 
 def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rng: np.random.Generator) -> None:
@@ -65,15 +65,15 @@ def test_axes_score_near_one_a_rotation_low_and_shuffled_factors_near_nothing(rn
             assert scores(turned)[name] > 0.7
         elif name != "FactorVAE score":  # its votes need numbers that differ between factors, not numbers of one factor
             assert scores(turned)[name] < scores(axes)[name] - 0.1, name
-    for one in axes.scores:
-        assert one.p_value == 1 / (1 + one.shuffles) <= 0.05, one.name
-        assert one.shuffled < 0.5, one.name
-        assert 0 <= one.value.low <= one.value.value <= one.value.high <= 1, one.name
+    for score in axes.scores:
+        assert score.p_value == 1 / (1 + score.shuffles) <= 0.05, score.name
+        assert score.shuffled < 0.5, score.name
+        assert 0 <= score.value.low <= score.value.value <= score.value.high <= 1, score.name
     for name in ("MIG", "SAP", "DCI disentanglement"):
-        one = next(each for each in axes.scores if each.name == name)
-        (rotations,) = one.baselines
+        score = next(each for each in axes.scores if each.name == name)
+        (rotations,) = score.baselines
         assert rotations.name == "random rotations" and rotations.figure.n in (19, 39)
-        assert one.value.low > rotations.figure.high and one.rotated_p == 1 / (1 + rotations.figure.n), name
+        assert score.value.low > rotations.figure.high and score.rotated_p == 1 / (1 + rotations.figure.n), name
     assert all(scores(turned)[name] < 0.2 for name in ("MIG", "SAP", "DCI disentanglement")), scores(turned)
     assert axes.importance.shape == (5, 3) and axes.importance.argmax(0).tolist() == [0, 1, 2]
 
@@ -105,29 +105,33 @@ def test_a_turned_code_with_dead_columns_is_no_evidence(dead: int, spread: float
 def test_axes_beat_every_rotation_beside_dead_columns(dead: int, rng: np.random.Generator) -> None:
     values, factors = sources(rng)
     codes = with_dead((values + 0.1 * rng.normal(size=values.shape)) * np.geomspace(1, 0.2, 4), dead, 0.01, rng)
-    found = rotation_p_values(codes, factors, rng=rng)
-    assert found["MIG"] == found["SAP"] == 1 / (1 + ROTATIONS)
+    p_values = rotation_p_values(codes, factors, rng=rng)
+    assert p_values["MIG"] == p_values["SAP"] == 1 / (1 + ROTATIONS)
 
 
 def test_other_codes_of_the_same_rows_are_scored_alike(rng: np.random.Generator) -> None:
     codes, factors = planted(rng, 200)
-    beside = {"noise": rng.normal(size=(200, 3)), "the same": codes}
-    found = disentangle(codes, factors, rng=rng, baseline_codes=beside)
-    for one in found.scores:
-        _, noise, again = one.baselines
-        assert (noise.name, again.name) == ("noise", "the same")
-        assert again.figure.value == pytest.approx(one.value.value, abs=0.05 if one.name == "FactorVAE score" else 1e-9)
-    assert found.scores[0].baselines[1].figure.high < 0.1
-    assert found.numbers == ("1", "2", "3", "4", "5")
+    baseline_codes = {"noise": rng.normal(size=(200, 3)), "the same": codes}
+    result = disentangle(codes, factors, rng=rng, baseline_codes=baseline_codes)
+    for score in result.scores:
+        _, noise, same_codes = score.baselines
+        assert (noise.name, same_codes.name) == ("noise", "the same")
+        assert same_codes.figure.value == pytest.approx(
+            score.value.value, abs=0.05 if score.name == "FactorVAE score" else 1e-9
+        )
+    assert result.scores[0].baselines[1].figure.high < 0.1
+    assert result.numbers == ("1", "2", "3", "4", "5")
 
 
 def test_independent_numbers_score_near_nothing_and_as_shuffled_ones_do(rng: np.random.Generator) -> None:
     _, factors = planted(rng)
-    found = disentangle(rng.normal(size=(1200, 5)), factors, rng=rng)
-    assert scores(found)["MIG"] < 0.03 and scores(found)["SAP"] < 0.03 and scores(found)["DCI disentanglement"] < 0.05
-    assert scores(found)["DCI informativeness"] < 0.05
-    assert scores(found)["FactorVAE score"] < 0.55
-    assert [one.name for one in found.scores if one.p_value <= 0.05] == []
+    result = disentangle(rng.normal(size=(1200, 5)), factors, rng=rng)
+    assert (
+        scores(result)["MIG"] < 0.03 and scores(result)["SAP"] < 0.03 and scores(result)["DCI disentanglement"] < 0.05
+    )
+    assert scores(result)["DCI informativeness"] < 0.05
+    assert scores(result)["FactorVAE score"] < 0.55
+    assert [score.name for score in result.scores if score.p_value <= 0.05] == []
 
 
 def test_order_of_rows_and_of_numbers_and_their_scale_change_nothing(rng: np.random.Generator) -> None:
@@ -146,11 +150,11 @@ def test_order_of_rows_and_of_numbers_and_their_scale_change_nothing(rng: np.ran
 def test_information_is_scikit_learns(rng: np.random.Generator) -> None:
     codes, factors = rng.integers(0, 6, (300, 3)), rng.integers(0, 4, (300, 2))
     codes[:, 1] = factors[:, 0]
-    found = mutual_information(codes, factors)
+    information = mutual_information(codes, factors)
     for i in range(3):
         for j in range(2):
-            assert found[i, j] == pytest.approx(mutual_info_score(codes[:, i], factors[:, j]), abs=1e-6)
-    assert found[1, 0] == pytest.approx(entropy(factors[:, 0]), abs=1e-6)
+            assert information[i, j] == pytest.approx(mutual_info_score(codes[:, i], factors[:, j]), abs=1e-6)
+    assert information[1, 0] == pytest.approx(entropy(factors[:, 0]), abs=1e-6)
 
 
 def test_scores_by_hand() -> None:
@@ -170,8 +174,8 @@ def test_scores_by_hand() -> None:
 def test_one_number_tells_a_factor_by_its_correlation(rng: np.random.Generator) -> None:
     codes = rng.normal(size=(400, 2))
     size = codes[:, 0] + rng.normal(size=400)
-    found = predictability(codes, [Factor("size", size, False)])
-    assert found[0, 0] == pytest.approx(np.corrcoef(codes[:, 0], size)[0, 1] ** 2)
+    r2 = predictability(codes, [Factor("size", size, False)])
+    assert r2[0, 0] == pytest.approx(np.corrcoef(codes[:, 0], size)[0, 1] ** 2)
 
 
 def test_one_number_tells_a_class_by_the_nearest_mean_of_the_other_rows(rng: np.random.Generator) -> None:
@@ -179,15 +183,15 @@ def test_one_number_tells_a_class_by_the_nearest_mean_of_the_other_rows(rng: np.
     codes = rng.normal(size=(120, 3)) + place[:, None] * [0.0, 1.0, -3.0]
     right = np.zeros((120, 3))
     for i in range(120):
-        others, known = np.delete(codes, i, 0), np.delete(place, i)
-        names = np.unique(known)
-        means = np.stack([others[known == c].mean(0) for c in names])
+        other_codes, other_places = np.delete(codes, i, 0), np.delete(place, i)
+        names = np.unique(other_places)
+        means = np.stack([other_codes[other_places == c].mean(0) for c in names])
         right[i] = names[np.abs(codes[i] - means).argmin(0)] == place[i]
     expected = np.mean([right[place == c].mean(0) for c in range(6)], axis=0)
     assert balanced_accuracy(codes, place) == pytest.approx(expected)
-    found = predictability(1e6 + 7 * codes, [Factor("place", 3.0 * place, True)])
-    assert found[:, 0] == pytest.approx(expected)
-    assert found[2, 0] > 0.7 and abs(found[0, 0] - 1 / 6) < 0.1
+    accuracies = predictability(1e6 + 7 * codes, [Factor("place", 3.0 * place, True)])
+    assert accuracies[:, 0] == pytest.approx(expected)
+    assert accuracies[2, 0] > 0.7 and abs(accuracies[0, 0] - 1 / 6) < 0.1
     flags = np.stack([np.full(120, 0.3), place == 0], axis=1)  # all means alike, and all but one: one class is named
     assert predictability(flags, [Factor("place", place.clip(0, 4), True)])[:, 0] == pytest.approx([1 / 5, 2 / 5])
 
@@ -203,8 +207,8 @@ def test_a_number_that_tells_all_classes_is_far_ahead_of_one_that_tells_one(rng:
 def modular(codes: np.ndarray, factors: np.ndarray) -> float:
     """Modularity of numbers (n, d) with numeric factors (n, f)."""
     bins = [np.stack([binned(column) for column in x.T], axis=1) for x in (codes, factors)]
-    information, told = associations(*bins)
-    return modularity(np.where(told, information, 0))
+    information, beyond_chance = associations(*bins)
+    return modularity(np.where(beyond_chance, information, 0))
 
 
 def test_modularity_is_a_plain_mean_over_numbers_that_tell_anything(rng: np.random.Generator) -> None:
@@ -239,13 +243,13 @@ def test_a_factor_with_a_rare_value_is_left_out_and_it_is_said(discrete: bool, r
     codes, factors = planted(rng, 300)
     flag = np.zeros(300)
     flag[7] = 1
-    found = disentangle(codes, [*factors, Factor("rare", flag, discrete)], rng=rng)
-    assert found.factors == ("place", "size", "turn") and any("'rare'" in note for note in found.notes)
-    assert all(np.isfinite([one.value.value, one.value.low, one.value.high]).all() for one in found.scores)
+    result = disentangle(codes, [*factors, Factor("rare", flag, discrete)], rng=rng)
+    assert result.factors == ("place", "size", "turn") and any("'rare'" in note for note in result.notes)
+    assert all(np.isfinite([score.value.value, score.value.low, score.value.high]).all() for score in result.scores)
     flag[:10] = 1
-    kept = disentangle(codes, [*factors, Factor("flag", flag, True)], rng=rng)
-    assert kept.factors[-1] == "flag" and len(kept.notes) == 1
-    assert all(np.isfinite([one.value.low, one.value.high]).all() for one in kept.scores)
+    complete = disentangle(codes, [*factors, Factor("flag", flag, True)], rng=rng)
+    assert complete.factors[-1] == "flag" and len(complete.notes) == 1
+    assert all(np.isfinite([score.value.low, score.value.high]).all() for score in complete.scores)
     with pytest.raises(AnalysisError, match=r"two known factors that vary, and has 1 .*'rare'"):
         disentangle(codes, [factors[0], Factor("rare", np.eye(300)[0], discrete)], rng=rng)
 

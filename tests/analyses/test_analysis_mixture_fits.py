@@ -38,10 +38,10 @@ def test_covariances_of_awkward_codes_stay_definite(covariance: str) -> None:
             for kind in (np.float32, np.float64):
                 x = codes.astype(kind)
                 fitted, _ = fit_gaussians(x, k, covariance=covariance, rng=rng, restarts=2, iterations=10)
-                again, _ = fit_gaussians(x[::2], k, covariance=covariance, rng=rng, start=fitted, iterations=5)
-                for one in (fitted, again):
-                    np.linalg.cholesky(one.covariances)  # raises where one is not
-                    assert np.isfinite(one.responsibilities(x)[1]).all(), name
+                refitted, _ = fit_gaussians(x[::2], k, covariance=covariance, rng=rng, start=fitted, iterations=5)
+                for gaussians in (fitted, refitted):
+                    np.linalg.cholesky(gaussians.covariances)  # raises where one is not
+                    assert np.isfinite(gaussians.responsibilities(x)[1]).all(), name
 
 
 def planted(rng: np.random.Generator, name: str) -> tuple[np.ndarray, int]:
@@ -68,22 +68,22 @@ def worse(theirs: GaussianMixture, codes: np.ndarray, log_likelihood: float) -> 
 
 def behind(fit: Callable[..., Gaussians], name: str) -> list[float]:
     """BIC of a fit beyond the best of ten of scikit-learn's in five planted sets; less than 0 is better."""
-    found = []
+    shortfalls = []
     for seed in range(5):
         rng = np.random.default_rng(seed)
         codes, k = planted(rng, name)
         theirs = GaussianMixture(k, n_init=10, random_state=0).fit(codes)
         ours = fit(codes, k, rng).responsibilities(codes)[1].mean()
-        found.append(float(2 * len(codes) * (theirs.score(codes) - ours)))
-    return found
+        shortfalls.append(float(2 * len(codes) * (theirs.score(codes) - ours)))
+    return shortfalls
 
 
 @pytest.mark.parametrize("name", ["stretched", "rings", "unequal"])
 def test_fits_keep_up_with_ten_of_scikit_learn(name: str) -> None:
     """Another draw of scikit-learn's own ten runs ends up to 390 higher in these sets."""
-    found = behind(lambda codes, k, rng: fit_gaussians(codes, k, covariance="full", rng=rng)[0], name)
-    assert max(found) < 25
-    assert np.median(found) < 1
+    shortfalls = behind(lambda codes, k, rng: fit_gaussians(codes, k, covariance="full", rng=rng)[0], name)
+    assert max(shortfalls) < 25
+    assert np.median(shortfalls) < 1
 
 
 @pytest.mark.parametrize("name", ["stretched", "rings", "unequal"])
@@ -91,6 +91,6 @@ def test_chosen_mixtures_keep_up_with_ten_of_scikit_learn(name: str) -> None:
     def chosen(codes: np.ndarray, k: int, rng: np.random.Generator) -> Gaussians:
         return fit_mixture(codes, rng=rng, components=(k,), covariances=("full",)).gaussians
 
-    found = behind(chosen, name)
-    assert max(found) < 75
-    assert np.median(found) < 1
+    shortfalls = behind(chosen, name)
+    assert max(shortfalls) < 75
+    assert np.median(shortfalls) < 1

@@ -30,12 +30,12 @@ def test_planted_components_are_counted_and_found(rng: np.random.Generator) -> N
     assert len(fitted.gaussians.weights) in (3, 4)  # 3 is not on the grid
     exact = fit_mixture(codes, rng=rng, components=(1, 2, 3, 4, 5))
     assert len(exact.gaussians.weights) == 3
-    found = mixture_result(exact, codes, np.arange(1500), rng=rng, labels=truth, classes=("a", "b", "c"))
-    assert found.agreement is not None and found.agreement.nmi.value > 0.98 and found.agreement.ari.low > 0.95
-    assert found.agreement.shuffled_nmi < 0.02 and found.agreement.counts.sum() == 1500
-    centres = np.sort(np.argmax(found.means, axis=1))
-    assert centres.tolist() == [0, 1, 2] and found.means.max(1) == pytest.approx(np.full(3, 8), abs=0.3)
-    assert (np.diff(found.weights) <= 0).all()
+    result = mixture_result(exact, codes, np.arange(1500), rng=rng, labels=truth, classes=("a", "b", "c"))
+    assert result.agreement is not None and result.agreement.nmi.value > 0.98 and result.agreement.ari.low > 0.95
+    assert result.agreement.shuffled_nmi < 0.02 and result.agreement.counts.sum() == 1500
+    centres = np.sort(np.argmax(result.means, axis=1))
+    assert centres.tolist() == [0, 1, 2] and result.means.max(1) == pytest.approx(np.full(3, 8), abs=0.3)
+    assert (np.diff(result.weights) <= 0).all()
 
 
 def test_one_gaussian_is_one_component(rng: np.random.Generator) -> None:
@@ -77,15 +77,15 @@ def test_directions_that_no_row_leaves_hide_no_groups(rng: np.random.Generator) 
     x, member = blobs(rng, 3000, d=6, k=4)
     mixed = np.linalg.qr(rng.normal(size=(100, 6)))[0].T
     balanced = x - x.mean(1, keepdims=True)  # rows sum to 0
-    for codes, said in (
+    for codes, expected_note in (
         (np.column_stack([x, np.zeros(len(x))]), "1 of 7 directions hold no variance"),
         (np.column_stack([x, x[:, 0], np.full(len(x), 0.1)]).astype(np.float32), "2 of 8 directions"),
         (balanced, "1 of 6 directions"),
         (x @ mixed, "100 columns reduced to 6 by PCA"),
     ):
         fitted = fit_mixture(codes, rng=np.random.default_rng(0), components=(1, 2, 4, 6), restarts=3)
-        assert adjusted_rand_score(member, fitted.assign(codes)[0]) > 0.95, said
-        assert len(fitted.gaussians.weights) == 4 and any(said in note for note in fitted.notes), fitted.notes
+        assert adjusted_rand_score(member, fitted.assign(codes)[0]) > 0.95, expected_note
+        assert len(fitted.gaussians.weights) == 4 and any(expected_note in note for note in fitted.notes), fitted.notes
 
 
 def test_degenerate_codes_are_fitted_and_said(rng: np.random.Generator) -> None:
@@ -139,14 +139,14 @@ def test_wide_codes_are_reduced_and_come_back_whole(rng: np.random.Generator) ->
     assert np.sort(shown.means.argmax(1)).tolist() == [0, 1, 2]
 
 
-def test_groups_of_the_rows_are_split_half_agreement_and_those_of_the_seeds_are_not(rng: np.random.Generator) -> None:
+def test_split_halves_agree_on_planted_groups(rng: np.random.Generator) -> None:
     for codes, low, high in (
         (blobs(rng, 3000, d=5, k=4)[0], 0.98, 1.0),
         (rng.normal(size=(3000, 5)).astype(np.float32), -0.1, 0.4),
     ):
-        train, others = codes[:2000], codes[2000:]
+        train, other_rows = codes[:2000], codes[2000:]
         fitted = fit_mixture(train, rng=rng, components=(4,), covariances=("full",), keep_degenerate=True)
-        split_half = split_half_agreement(train, others, like=fitted, rng=rng)
+        split_half = split_half_agreement(train, other_rows, like=fitted, rng=rng)
         assert split_half is not None and low <= split_half.value <= high and split_half.n == 1000
         assert split_half.low <= split_half.value <= split_half.high and (split_half.high < 0.6 or low > 0.9)
     single = fit_mixture(codes, rng=rng, components=(1,))
@@ -156,10 +156,10 @@ def test_groups_of_the_rows_are_split_half_agreement_and_those_of_the_seeds_are_
 def test_nearest_images_belong_to_their_component(rng: np.random.Generator) -> None:
     codes, _ = blobs(rng, 300)
     rows = np.arange(300) * 2
-    found = mixture_result(fit_mixture(codes, rng=rng, components=(3,)), codes, rows, rng=rng, shown=5)
-    component = dict(zip(rows.tolist(), found.assignments.tolist(), strict=True))
-    assert all(component[row] == k for k in range(3) for row in found.nearest[k].tolist())
-    assert found.confidence.min() > 0.3
+    result = mixture_result(fit_mixture(codes, rng=rng, components=(3,)), codes, rows, rng=rng, shown=5)
+    component = dict(zip(rows.tolist(), result.assignments.tolist(), strict=True))
+    assert all(component[row] == k for k in range(3) for row in result.nearest[k].tolist())
+    assert result.confidence.min() > 0.3
 
 
 def test_the_scores_are_scikit_learns(rng: np.random.Generator) -> None:
@@ -184,20 +184,20 @@ def test_intervals_of_agreement_hold_their_figure_where_every_row_has_a_label_of
 @pytest.mark.parametrize("n", [6, 600])
 def test_perfect_agreement_of_few_rows_is_not_certain(n: int, rng: np.random.Generator) -> None:
     part = np.arange(n) % 3
-    one = agreement(part, part, components=3, classes=("a", "b", "c"), rng=rng)
-    assert one is not None
-    for found in (one.nmi, one.ari, one.purity):
-        assert found.value == pytest.approx(1) and found.high == pytest.approx(1)
-        assert (0.05 <= found.low <= 0.75) if n == 6 else (0.95 <= found.low < 1)
+    scores = agreement(part, part, components=3, classes=("a", "b", "c"), rng=rng)
+    assert scores is not None
+    for interval in (scores.nmi, scores.ari, scores.purity):
+        assert interval.value == pytest.approx(1) and interval.high == pytest.approx(1)
+        assert (0.05 <= interval.low <= 0.75) if n == 6 else (0.95 <= interval.low < 1)
 
 
 def test_agreement_leaves_unlabelled_rows_out_and_says_what_chance_gives(rng: np.random.Generator) -> None:
     part, labels = rng.integers(0, 8, 500), rng.integers(0, 4, 500)
     labels[:100] = -1
-    found = agreement(part, labels, components=8, classes=tuple("abcd"), rng=rng)
-    assert found is not None and found.nmi.n == 400
-    assert found.purity.value == pytest.approx(found.shuffled_purity, abs=0.06)
-    assert found.ari.low < 0 < found.ari.high or abs(found.ari.value) < 0.02
+    result = agreement(part, labels, components=8, classes=tuple("abcd"), rng=rng)
+    assert result is not None and result.nmi.n == 400
+    assert result.purity.value == pytest.approx(result.shuffled_purity, abs=0.06)
+    assert result.ari.low < 0 < result.ari.high or abs(result.ari.value) < 0.02
     assert agreement(part, np.full(500, -1), components=8, classes=(), rng=rng) is None
 
 
@@ -320,9 +320,9 @@ def test_the_neighbours_of_the_best_number_are_tried_too(rng: np.random.Generato
 def test_one_shape_for_all_components_is_recognised(rng: np.random.Generator) -> None:
     shape = rng.normal(size=(5, 5))
     codes = rng.normal(size=(2000, 5)) @ shape + 9 * np.eye(4, 5)[rng.integers(0, 4, 2000)] @ shape
-    found = fit_mixture(codes, rng=rng).gaussians
-    assert (len(found.weights), found.covariance) == (4, "tied")
-    assert found.covariances[0] == pytest.approx(shape.T @ shape, rel=0.25, abs=0.3)
+    gaussians = fit_mixture(codes, rng=rng).gaussians
+    assert (len(gaussians.weights), gaussians.covariance) == (4, "tied")
+    assert gaussians.covariances[0] == pytest.approx(shape.T @ shape, rel=0.25, abs=0.3)
 
 
 @pytest.mark.parametrize("covariance", ["full", "tied"])

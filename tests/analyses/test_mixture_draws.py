@@ -29,14 +29,14 @@ def planted(rng: np.random.Generator, n: int, *, width: int = 5) -> tuple[np.nda
     group = rng.choice(3, n, p=(0.5, 0.3, 0.2))
     codes = np.zeros((n, width), np.float32)
     for k in range(3):
-        own = group == k
-        codes[np.ix_(own, [0, 2, 3])] = rng.multivariate_normal(CENTRES[k], SPREADS[k], own.sum())
+        is_member = group == k
+        codes[np.ix_(is_member, [0, 2, 3])] = rng.multivariate_normal(CENTRES[k], SPREADS[k], is_member.sum())
     codes[:, 1], codes[:, 4] = group == 0, group != 0
     return codes, group
 
 
 @pytest.fixture(scope="module")
-def found() -> Mixture:
+def mixture() -> Mixture:
     rng = np.random.default_rng(0)
     codes, labels = planted(rng, 4000)
     fitted = fit_mixture(codes[:, KEEP], rng=rng, components=(3,), covariances=("full",), restarts=2)
@@ -46,37 +46,37 @@ def found() -> Mixture:
     return replace(made, by_class=judged)
 
 
-def test_draws_of_a_component_have_its_moments_and_other_columns_are_those_of_its_rows(found: Mixture) -> None:
-    assert found.means.shape == (3, 5)
+def test_draws_of_a_component_have_its_moments_and_other_columns_are_those_of_its_rows(mixture: Mixture) -> None:
+    assert mixture.means.shape == (3, 5)
     for k in range(3):
-        drawn = found.draw(8000, component=k, rng=np.random.default_rng(k))
+        drawn = mixture.draw(8000, component=k, rng=np.random.default_rng(k))
         assert drawn.shape == (8000, 5) and drawn.dtype == np.float32
         assert drawn[:, KEEP].mean(0) == pytest.approx(CENTRES[k], abs=0.15)
         assert np.cov(drawn[:, KEEP].T) == pytest.approx(SPREADS[k], abs=0.2)
         assert np.mean(drawn[:, 1] == (k == 0)) > 0.99 and (drawn[:, 1] + drawn[:, 4] == 1).all()
-    every = found.draw(9000, rng=np.random.default_rng(5))
+    every = mixture.draw(9000, rng=np.random.default_rng(5))
     near = np.linalg.norm(every[:, None, KEEP] - CENTRES, axis=2).argmin(1)
     assert np.bincount(near, minlength=3) / 9000 == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
     assert not (np.diff(near) >= 0).all(), "components come in random order"
 
 
-def test_draws_of_a_class_are_nearest_to_its_mean(found: Mixture) -> None:
-    assert found.by_class is not None
+def test_draws_of_a_class_are_nearest_to_its_mean(mixture: Mixture) -> None:
+    assert mixture.by_class is not None
     for k, name in enumerate("abc"):
-        drawn = found.by_class.draw(1000, label=name, rng=np.random.default_rng(k))
+        drawn = mixture.by_class.draw(1000, label=name, rng=np.random.default_rng(k))
         assert np.mean(np.linalg.norm(drawn[:, None, KEEP] - CENTRES, axis=2).argmin(1) == k) > 0.99
     with pytest.raises(AnalysisError, match="no mixture is of class 'd': there are 'a', 'b', 'c'"):
-        found.by_class.draw(1, label="d", rng=np.random.default_rng(0))
+        mixture.by_class.draw(1, label="d", rng=np.random.default_rng(0))
     with pytest.raises(AnalysisError, match="no component 3: there are 3, from 0"):
-        found.draw(1, component=3, rng=np.random.default_rng(0))
+        mixture.draw(1, component=3, rng=np.random.default_rng(0))
 
 
-def test_saved_results_draw_the_same(found: Mixture, tmp_path: Path) -> None:
-    save(found, tmp_path)
-    again = load(tmp_path)["mixtures"]
+def test_saved_results_draw_the_same(mixture: Mixture, tmp_path: Path) -> None:
+    save(mixture, tmp_path)
+    loaded = load(tmp_path)["mixtures"]
     ours, theirs = (
-        np.concatenate([one.draw(50, rng=rng), one.by_class.draw(9, label="b", rng=rng)])
-        for one, rng in ((found, np.random.default_rng(1)), (again, np.random.default_rng(1)))
+        np.concatenate([result.draw(50, rng=rng), result.by_class.draw(9, label="b", rng=rng)])
+        for result, rng in ((mixture, np.random.default_rng(1)), (loaded, np.random.default_rng(1)))
     )
     np.testing.assert_array_equal(ours, theirs)
 
@@ -87,12 +87,12 @@ def test_codes_that_were_reduced_come_back_whole_and_inside_of_what_codes_fill(t
     codes = (planted(rng, 1500)[0] @ turn.T + rng.normal(0, 0.01, (1500, 100))).astype(np.float32)
     fitted = fit_mixture(codes, rng=rng, components=(3,), covariances=("diag",), restarts=2)
     save(mixture_result(fitted, codes, np.arange(1500), rng=rng), tmp_path)
-    again = load(tmp_path)["mixtures"]
+    loaded = load(tmp_path)["mixtures"]
     for k in range(3):
-        drawn, own = again.draw(4000, component=k, rng=rng), codes[again.assignments == k]
-        assert drawn.mean(0) == pytest.approx(own.mean(0), abs=0.06)
-        spread = again.back.inner(drawn).var(0)[:4]
-        assert spread == pytest.approx(np.diagonal(again.covariances[k])[:4], rel=0.1)
+        drawn, members = loaded.draw(4000, component=k, rng=rng), codes[loaded.assignments == k]
+        assert drawn.mean(0) == pytest.approx(members.mean(0), abs=0.06)
+        spread = loaded.back.inner(drawn).var(0)[:4]
+        assert spread == pytest.approx(np.diagonal(loaded.covariances[k])[:4], rel=0.1)
         assert (drawn >= codes.min(0)).all() and (drawn <= codes.max(0)).all()
 
 
@@ -100,20 +100,22 @@ def test_the_way_back_from_a_stream_is_that_from_an_array() -> None:
     codes, group = planted(np.random.default_rng(0), 500)
     stream = Stream(lambda rows: iter((codes[rows[:200]], codes[rows[200:]])), np.arange(500), 5)
     members = [np.flatnonzero(group == k) for k in (0, 1, 7)]  # the last has none: its rows are any
-    one, other = (code_transform(x, KEEP, None, members, rng=np.random.default_rng(1)) for x in (codes, stream))
-    assert one.width == 5 and one.columns.tolist() == other.columns.tolist() == [0, 2, 3]
+    from_array, from_stream = (
+        code_transform(x, KEEP, None, members, rng=np.random.default_rng(1)) for x in (codes, stream)
+    )
+    assert from_array.width == 5 and from_array.columns.tolist() == from_stream.columns.tolist() == [0, 2, 3]
     for name in ("low", "high", "other_columns"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_array_equal(getattr(from_array, name), getattr(from_stream, name))
     assert (
-        (one.other_columns[0] == [1, 0]).all()
-        and (one.other_columns[1] == [0, 1]).all()
-        and len(np.unique(one.other_columns[2])) == 2
+        (from_array.other_columns[0] == [1, 0]).all()
+        and (from_array.other_columns[1] == [0, 1]).all()
+        and len(np.unique(from_array.other_columns[2])) == 2
     )
 
 
-def test_results_of_earlier_versions_say_what_to_do(found: Mixture) -> None:
+def test_results_of_earlier_versions_say_what_to_do(mixture: Mixture) -> None:
     with pytest.raises(AnalysisError, match="written before codes could be drawn"):
-        replace(found, back=None).draw(1, rng=np.random.default_rng(0))
+        replace(mixture, back=None).draw(1, rng=np.random.default_rng(0))
 
 
 def test_the_study_decodes_what_anybody_can_draw_again(tmp_path: Path) -> None:
@@ -134,9 +136,9 @@ def test_the_study_decodes_what_anybody_can_draw_again(tmp_path: Path) -> None:
             given.append(codes.copy())
             return np.zeros((len(codes), 1, 1, 1), np.float32)
 
-    found = study_mixture(Embeddings(path), Watching(), Options(), components=(3,))
-    assert found.by_class is not None and found.by_class.samples is not None and found.samples is not None
-    assert found.samples.shape == (3, 12, 1, 1, 1) and len(given) == 2
+    mixture = study_mixture(Embeddings(path), Watching(), Options(), components=(3,))
+    assert mixture.by_class is not None and mixture.by_class.samples is not None and mixture.samples is not None
+    assert mixture.samples.shape == (3, 12, 1, 1, 1) and len(given) == 2
     for drawn in given:
         assert set(np.unique(drawn[:, [1, 4]]).tolist()) == {0, 1} and (drawn[:, 1] + drawn[:, 4] == 1).all()
         assert np.array_equal(drawn[:, 1] == 1, drawn[:, 0] < -2.5)

@@ -49,7 +49,7 @@ class Places:
 
 
 def planted(
-    folder: Path, part: dict[str, Any] = PART, *, wrong: float = 0.1, told: float = 1.0, n: int = 1000
+    folder: Path, part: dict[str, Any] = PART, *, wrong: float = 0.1, labelled_share: float = 1.0, n: int = 1000
 ) -> Embeddings:
     """Labels 0, 1, 2 have components 3, 1, 2 (from 1) but for `wrong` of them; component 4 has no image.
 
@@ -63,14 +63,14 @@ def planted(
         "code": code.astype(np.float32),
         "untrained.code": rng.normal(size=(n, 2)).astype(np.float32),
         "pixels": np.clip(120 * labels[:, None] + rng.normal(0, 8, (n, 3)), 0, 255).astype(np.uint8),
-        "label": labels if told == 1 else names_of(labels, rng.random(n) < told),
+        "label": labels if labelled_share == 1 else names_of(labels, rng.random(n) < labelled_share),
         "split": np.array(["train", "validation", "test", "test", "test"])[np.arange(n) % 5].tolist(),
     }
     return Embeddings(table_maker.write_table(folder / "planted.parquet", columns, {"format": 1, "parts": [part]}))
 
 
-def names_of(labels: np.ndarray, told: np.ndarray) -> Any:
-    return pa.array([str(v) if t else None for v, t in zip(labels, told, strict=True)]).dictionary_encode()
+def names_of(labels: np.ndarray, is_labelled: np.ndarray) -> Any:
+    return pa.array([str(v) if t else None for v, t in zip(labels, is_labelled, strict=True)]).dictionary_encode()
 
 
 def study(table: Embeddings, model: Any = None) -> Codes:
@@ -94,70 +94,73 @@ def test_draws_are_of_the_components_alike_and_share_noise_where_they_are_compar
 
 
 def test_components_are_counted_named_and_judged_as_categories_are(tmp_path):
-    found = study(planted(tmp_path), Places())
-    (one,) = found.categories
-    assert one.noun == "component" and len(one.counts) == 4 and one.counts[3] == 0
-    assert one.matching is not None and one.matching.names.tolist() == [1, 2, 0, -1]
-    assert one.matching.accuracy.value == pytest.approx(0.9, abs=0.04) and one.matching.rule == "majority"
-    beside = {b.name: b.figure.value for b in one.baselines}
-    assert beside["pixels"] > 0.99 and beside["shuffled"] < 0.45 and beside["untrained"] < 0.6
-    assert one.samples is not None and one.samples.shape == (4, 10, 1, 2, 1)
-    shown = one.samples.reshape(4, 10, 2).mean(1) / 255
+    result = study(planted(tmp_path), Places())
+    (categories,) = result.categories
+    assert categories.noun == "component" and len(categories.counts) == 4 and categories.counts[3] == 0
+    assert categories.matching is not None and categories.matching.names.tolist() == [1, 2, 0, -1]
+    assert categories.matching.accuracy.value == pytest.approx(0.9, abs=0.04) and categories.matching.rule == "majority"
+    baselines = {b.name: b.figure.value for b in categories.baselines}
+    assert baselines["pixels"] > 0.99 and baselines["shuffled"] < 0.45 and baselines["untrained"] < 0.6
+    assert categories.samples is not None and categories.samples.shape == (4, 10, 1, 2, 1)
+    shown = categories.samples.reshape(4, 10, 2).mean(1) / 255
     assert np.abs(shown[:3] - (0.5 + MEANS[:3] / 20)).max() < 0.05, "its images are those of its own draws"
-    save(found, tmp_path / "results")
+    save(result, tmp_path / "results")
     assert load(tmp_path / "results")["code_parts"].categories[0].noun == "component"
 
 
 def test_purity_is_counted_directly_beside_shuffled_labels_and_as_many_groups_of_pixels(tmp_path):
     """Of half the rows the label is unknown; component 4 has no row, and each of the others a label that rules it."""
-    table = planted(tmp_path, told=0.5)
-    (one,) = study(table).categories
+    table = planted(tmp_path, labelled_share=0.5)
+    (categories,) = study(table).categories
     test = table.rows("test")
     of = norm.logpdf(table.vectors("code", test)[:, None], MEANS, DEVIATIONS).sum(2).argmax(1)
     labels, _ = labels_of(table)
     labels = labels[test]
-    known = labels >= 0
-    assert one.purity is not None and 250 < known.sum() == one.purity.n < 350
+    has_label = labels >= 0
+    assert categories.purity is not None and 250 < has_label.sum() == categories.purity.n < 350
     right = 0
-    for k, found in enumerate(one.purities):
-        mine = labels[known & (of == k)].tolist()
-        most = max(map(mine.count, range(3)))
+    for k, purity in enumerate(categories.purities):
+        members = labels[has_label & (of == k)].tolist()
+        most = max(map(members.count, range(3)))
         right += most
-        assert found == wilson(most, len(mine)) if mine else found.n == 0
-    assert one.purity.value == pytest.approx(right / known.sum())
-    assert one.purity.low < one.purity.value < one.purity.high
-    beside = {b.name: b.figure for b in one.purity_baselines}
-    assert set(beside) == {"untrained", "pixels", "shuffled"} and beside["pixels"].value > 0.99
-    assert 1 / 3 < beside["shuffled"].value < 0.45 and beside["shuffled"].high < one.purity.low
+        assert purity == wilson(most, len(members)) if members else purity.n == 0
+    assert categories.purity.value == pytest.approx(right / has_label.sum())
+    assert categories.purity.low < categories.purity.value < categories.purity.high
+    baselines = {b.name: b.figure for b in categories.purity_baselines}
+    assert set(baselines) == {"untrained", "pixels", "shuffled"} and baselines["pixels"].value > 0.99
+    assert 1 / 3 < baselines["shuffled"].value < 0.45 and baselines["shuffled"].high < categories.purity.low
 
 
 def test_components_that_are_not_the_labels_are_not_said_to_be(tmp_path):
-    (one,) = study(planted(tmp_path, wrong=2 / 3)).categories
-    assert one.matching is not None and one.shared is not None
-    assert one.shared.value < 0.6
+    (categories,) = study(planted(tmp_path, wrong=2 / 3)).categories
+    assert categories.matching is not None and categories.shared is not None
+    assert categories.shared.value < 0.6
 
 
 def test_the_report_speaks_of_components(tmp_path):
-    found = study(planted(tmp_path), Places())
-    said = categories_sentence(found)[0]
-    assert said.startswith("The 4 components of “z”") and "k-means on pixels" in said
-    text = str(category_blocks(found.categories[0], found)).replace("\\'", "'")
+    result = study(planted(tmp_path), Places())
+    sentence = categories_sentence(result)[0]
+    assert sentence.startswith("The 4 components of “z”") and "k-means on pixels" in sentence
+    text = str(category_blocks(result.categories[0], result)).replace("\\'", "'")
     assert f"samples, by the prior's fixed weights, have {percent(0.25)} each" in text.replace("\\xa0", "\xa0")
-    for said in ("Purity of each component", "Purity: share of labelled test images that have the commonest label of"):
-        assert said in text
+    for sentence in (
+        "Purity of each component",
+        "Purity: share of labelled test images that have the commonest label of",
+    ):
+        assert sentence in text
     assert "component 4" in text.lower() and not re.search(r"categor", text.replace("category_", ""))
 
 
 def test_the_terminal_prints_the_purity_of_each_component_and_of_all_beside_its_baselines(tmp_path):
-    found = study(planted(tmp_path))
-    (one,), console = found.categories, Console(width=200, record=True, file=io.StringIO())
-    show(found, console)
+    result = study(planted(tmp_path))
+    (categories,), console = result.categories, Console(width=200, record=True, file=io.StringIO())
+    show(result, console)
     printed = console.export_text()
-    for k, pure in enumerate(one.purities[:3]):
+    for k, pure in enumerate(categories.purities[:3]):
         line = next(line for line in printed.splitlines() if re.match(rf"\W*{k + 1}\s", line))
         assert f"{percent_of(pure)} of {pure.n}" in line
     lines = printed[printed.index("purity", printed.index("score")) :].splitlines()
-    for name, figure in (("purity", one.purity), *((b.name, b.figure) for b in one.purity_baselines)):
+    for name, figure in (("purity", categories.purity), *((b.name, b.figure) for b in categories.purity_baselines)):
         assert any(name in line and percent_of(figure) in line for line in lines)
 
 
@@ -186,8 +189,8 @@ def test_a_mixture_that_the_encoder_does_not_give_is_drawn(tmp_path):
     split = np.array(["train", "test"])[np.arange(n) % 2].tolist()
     columns = {"code": code, "pixels": pixels, "split": split, "label": np.arange(n) % 3}
     path = table_maker.write_table(tmp_path / "noise.parquet", columns, {"format": 1, "parts": parts})
-    found = study_codes(Embeddings(path), Watching(), Options())
-    assert [one.part for one in found.categories] == ["class"]
+    result = study_codes(Embeddings(path), Watching(), Options())
+    assert [categories.part for categories in result.categories] == ["class"]
     z = np.concatenate(given)[:, :2]
     distance = np.abs((z[:, None] - MEANS) / DEVIATIONS).max(2).min(1)
     assert distance.max() < 6

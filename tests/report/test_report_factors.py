@@ -25,28 +25,28 @@ NAMES = tuple("0123456789")
 
 
 @pytest.fixture(scope="module")
-def found() -> Disentanglement:
+def result() -> Disentanglement:
     return asked.disentanglement(NAMES)
 
 
-def finding(found: Disentanglement, **changes: Any) -> str:
-    first = replace(found.scores[0], **changes)
-    section = disentanglement(ReportContext({"disentanglement": replace(found, scores=(first, *found.scores[1:]))}))
+def finding(result: Disentanglement, **changes: Any) -> str:
+    first = replace(result.scores[0], **changes)
+    section = disentanglement(ReportContext({"disentanglement": replace(result, scores=(first, *result.scores[1:]))}))
     return section.finding.replace("\u00a0", " ")
 
 
-def inside(found: Disentanglement, kind: type) -> list[Any]:
+def inside(result: Disentanglement, kind: type) -> list[Any]:
     return [
-        b for b in all_blocks(disentanglement(ReportContext({"disentanglement": found})).blocks) if isinstance(b, kind)
+        b for b in all_blocks(disentanglement(ReportContext({"disentanglement": result})).blocks) if isinstance(b, kind)
     ]
 
 
-def test_axes_of_factors_beat_random_rotations(found: Disentanglement) -> None:
-    said, score = finding(found), found.scores[0]
-    assert said.startswith("Single numbers of the code stand for single factors more than ")
+def test_axes_of_factors_beat_random_rotations(result: Disentanglement) -> None:
+    sentence, score = finding(result), result.scores[0]
+    assert sentence.startswith("Single numbers of the code stand for single factors more than ")
     assert (
         f"(MIG {score.value.value:.3f} [{score.value.low:.3f}, {score.value.high:.3f}] over 2 factors, n = 200; "
-        in said
+        in sentence
     )
     for words in (
         "shuffled factors 0.0",
@@ -54,43 +54,47 @@ def test_axes_of_factors_beat_random_rotations(found: Disentanglement) -> None:
         "PCA 4 of pixels 0.",
         "network untrained 0.",
     ):
-        assert words in said
+        assert words in sentence
 
 
-def test_axes_like_rotations_mean_nothing(found: Disentanglement) -> None:
-    said = finding(found, rotated_p=0.4)
-    assert said.startswith("Single numbers of the code stand for single factors no more than ")
-    assert said.endswith("its axes mean nothing by themselves.")
+def test_axes_like_rotations_mean_nothing(result: Disentanglement) -> None:
+    sentence = finding(result, rotated_p=0.4)
+    assert sentence.startswith("Single numbers of the code stand for single factors no more than ")
+    assert sentence.endswith("its axes mean nothing by themselves.")
 
 
-def test_nothing_beyond_shuffled_factors_is_said_to_be_chance(found: Disentanglement) -> None:
+def test_nothing_beyond_shuffled_factors_is_said_to_be_chance(result: Disentanglement) -> None:
     for changes in ({"value": Interval(0.01, -0.01, 0.03, 200), "shuffled": 0.005}, {"p_value": 0.3}):
-        assert finding(found, **changes).startswith("No single number of the code stands for a single factor beyond wh")
+        assert finding(result, **changes).startswith(
+            "No single number of the code stands for a single factor beyond wh"
+        )
 
 
-def test_importances_are_a_table_of_numbers_and_factors_shaded_by_size(found: Disentanglement) -> None:
-    importance, information = inside(found, Table)
+def test_importances_are_a_table_of_numbers_and_factors_shaded_by_size(result: Disentanglement) -> None:
+    importance, information = inside(result, Table)
     assert importance.columns == information.columns == ("number", "label", "ink 1")
     assert [row[0] for row in importance.rows][-2:] == ["0 5", "all numbers together"]  # the number that is the ink
-    assert importance.shades[-2][1] == pytest.approx(found.importance[4, 1]) and importance.shades[-2][1] > 0.9
-    assert information.shades[-1][1] == pytest.approx(found.information[4, 1] / found.entropies[1])
-    many = replace(found, importance=np.tile(found.importance, (20, 1)), numbers=())
+    assert importance.shades[-2][1] == pytest.approx(result.importance[4, 1]) and importance.shades[-2][1] > 0.9
+    assert information.shades[-1][1] == pytest.approx(result.information[4, 1] / result.entropies[1])
+    many = replace(result, importance=np.tile(result.importance, (20, 1)), numbers=())
     first = inside(many, Table)[0]
     assert len(first.rows) == N_SHOWN_NUMBERS + 1 and "The 24 of 100 numbers" in first.caption
 
 
-def test_every_score_stands_beside_rotations_other_codes_and_shuffled_factors(found: Disentanglement) -> None:
-    choice = next(block for block in inside(found, Choice) if block.id == "factor-scores")
-    assert [name for name, _ in choice.options] == [one.name for one in found.scores] and len(choice.options) == 7
-    for score, block in zip(found.scores, inside(found, Comparison), strict=True):
+def test_every_score_stands_beside_rotations_other_codes_and_shuffled_factors(result: Disentanglement) -> None:
+    choice = next(block for block in inside(result, Choice) if block.id == "factor-scores")
+    assert [name for name, _ in choice.options] == [each_score.name for each_score in result.scores] and len(
+        choice.options
+    ) == 7
+    for score, block in zip(result.scores, inside(result, Comparison), strict=True):
         assert [row.role for row in block.rows] == ["ours", "chance", "pca", "untrained", "chance"]
         assert block.rows[0].value == score.value.value and all(row.n > 0 for row in block.rows)
         assert block.rows[0].note.endswith("beside shuffled factors") and len(block.caption) > 200
 
 
-def test_what_was_measured_comes_back_from_disk(found: Disentanglement, tmp_path: Path) -> None:
-    save(found, tmp_path)
-    assert same(load_one(tmp_path, "disentanglement"), found)
+def test_what_was_measured_comes_back_from_disk(result: Disentanglement, tmp_path: Path) -> None:
+    save(result, tmp_path)
+    assert same(load_one(tmp_path, "disentanglement"), result)
 
 
 def test_a_table_without_factors_is_told_why_or_what_to_do() -> None:
