@@ -36,12 +36,13 @@ def concepts(
     """Directions in the code along which a label or attribute changes, with the evidence for and against.
 
     AUC is how well the position along a direction ranks test rows with the concept above those without
-    (0.5 is chance); of a number R² tells how much of it the position tells (0 is its mean). p is how rarely test
-    rows are predicted as well by chance: Mann and Whitney's test of an AUC, shuffled test rows of R² (where no shuffle
-    does as well, Spearman's test). q is p after Benjamini–Hochberg over all concepts, each by the method that train
-    rows chose. `stability` is the cosine of a direction fitted on a resample with that of the rows left out (1
-    always the same, 0 nothing there), `other methods` the mean cosine with what they find: mean difference, LDA,
-    logistic, SVM, and ridge for numbers. With a model, images edited along each are decoded too.
+    (0.5 is chance); for a number, R² is the share of its variance that the position explains (0 is its mean).
+    p is how rarely chance predicts test rows as well: Mann and Whitney's test of an AUC, shuffled test rows of R²
+    (where no shuffle does as well, Spearman's test). q is p after Benjamini–Hochberg over all concepts, each by the
+    method that train rows chose. `stability` is the cosine of a direction fitted on a resample with that of the rows
+    left out (1 always the same, 0 unrelated), `other methods` the mean cosine with the directions of the other
+    methods: mean difference, LDA, logistic, SVM, and ridge for numbers. With a model, images edited along each are
+    decoded too.
 
         latentgan concepts codes.parquet --out results
 

@@ -80,11 +80,13 @@ class FittedDirection:
     """One direction, before it is scored on test rows."""
 
     task: int
+    """Position of its task."""
     method: str
+    """One of `directions.METHODS`."""
     axis: Doubles
     """(w,) unit vector."""
     stability: Interval
-    """Of the cosine, at unit variance, of what a resample finds with what the rest of the rows does."""
+    """Cosine, at unit variance, of a resample's direction with that of the rows left out."""
     shuffled: Interval
     """The same for shuffled labels."""
     name: str

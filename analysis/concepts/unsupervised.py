@@ -50,7 +50,7 @@ N_RANDOM_DIRECTIONS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """One direction, and what is known of it on test rows."""
+    """One direction without labels, and its measures on test rows."""
 
     share: float
     """Share of the codes' variance, or of the sum of the first layer's squared gains."""
