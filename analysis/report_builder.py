@@ -15,7 +15,7 @@ from .label_efficiency.views import headline, trained_on_labels
 from .mixtures.views import shared_with_labels
 from .report.context import ReportContext
 from .report.document import Report, Section
-from .report.estimate_rows import figure, labels_used_note, trained_on
+from .report.estimate_rows import figure, labels_used_note
 from .report.formatting import family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def _features(context: ReportContext) -> str:
     return f"{text}{chance}.{labels_used}"
 
 
-def _among(notes: tuple[str, ...]) -> str:
-    return ", training images included" if trained_on(notes) else ""
+def _among(training_rows_note: str) -> str:
+    return ", training images included" if training_rows_note else ""
 
 
 def _reconstructions(context: ReportContext) -> str:
@@ -111,14 +111,14 @@ def _reconstructions(context: ReportContext) -> str:
     closer = number(1 / max(reconstruction.ratio.value, 1e-9), 1)
     useless = "Reconstructions lie no closer to their own image than to another's"
     useful = f"Reconstructions lie {closer} times closer to their own image than to another's"
-    return f"{useful if reconstruction.ratio.value < 0.95 else useless}{_among(reconstruction.notes)}."
+    return f"{useful if reconstruction.ratio.value < 0.95 else useless}{_among(reconstruction.training_rows_note)}."
 
 
 def _components(context: ReportContext) -> str:
     mixture = context.results.get("mixtures")
     if mixture is None or mixture.agreement is None or mixture.components < 2:
         return ""
-    shared = f"{shared_with_labels(mixture.agreement)}{_among(mixture.notes)}"
+    shared = f"{shared_with_labels(mixture.agreement)}{_among(mixture.training_rows_note)}"
     return sentence(f"of a mixture of {plural(mixture.components, 'component')}, {shared}")
 
 

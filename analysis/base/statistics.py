@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import AnalysisError
 from .arrays import AnyArray, Bools, Doubles, Floats, Ints
+from .baselines import Role, representation_role
 
 LEVEL = 0.95
 
@@ -68,11 +69,24 @@ def without_interval(value: float, n: int, why: str) -> Interval:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline beside a figure, measured in the same way on something that learned nothing."""
+    """A baseline beside a figure, measured in the same way on something that learned nothing.
 
-    name: str  # "pixels", "PCA 50", "untrained", "shuffled", "random direction", ...
+    Args:
+        name: "pixels", "PCA 50 of pixels", "untrained.code", "shuffled", "random direction", ...
+        figure: its figure.
+        note: how it was measured.
+        role: what it is; by default that of the representation of this name, else "chance".
+    """
+
+    name: str
     figure: Interval
     note: str = ""
+    role: Role = ""  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if not self.role:
+            role = representation_role(self.name)
+            object.__setattr__(self, "role", "chance" if role == "ours" else role)
 
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)

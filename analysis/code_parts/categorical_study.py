@@ -272,7 +272,11 @@ def _probe_of_pixels(
     picked = train[draw_labels(labels[train], per_class=each, draws=1, rng=rng, groups=together)[0]]
     parts = [Rows(table.vectors("pixels", part), labels[part]) for part in (picked, held[:PROBE_LABELS], rows)]
     hits, _ = few_label_accuracy(*parts, draws=np.arange(len(picked))[None], columns=1 + int(labels.max()))
-    return [Baseline("probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows")]
+    return [
+        Baseline(
+            "probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows", "pixels"
+        )
+    ]
 
 
 def _others(table: Embeddings, part: dict[str, Any], k: int, options: Options, rng: np.random.Generator) -> Others:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..base.statistics import wilson
 from ..report.document import Block, Comparison, Disclosure, Estimate, Facts, Gallery, Group, Picture, Prose, Table
-from ..report.estimate_rows import axis, brackets, estimate, figure, role_of, trained_on
+from ..report.estimate_rows import axis, brackets, estimate, figure
 from ..report.formatting import best_of, count, listed, number, percent
 from ..report.images import as_uint8
 
@@ -40,7 +40,7 @@ def categories_in_short(codes: Codes | None) -> str:
     if best.matching is None:
         used = number(best.effective.value, 1)
         return f"{used} of the {len(best.counts)} {best.nouns} of “{best.part}” are effectively in use."
-    pixels = next((b.figure for b in best.baselines if role_of(b.name) == "pixels"), None)
+    pixels = next((b.figure for b in best.baselines if b.role == "pixels"), None)
     pixel_text = f"; {BASELINES['pixels']} {figure(pixels)}" if pixels is not None else ""
     chosen = best_of(len(codes.categories), "part")
     return (
@@ -90,7 +90,7 @@ def _finding(categories: Categories, codes: Codes) -> str:
 
 
 def _beside_pixels(categories: Categories) -> str:
-    pixels = next((b.figure for b in categories.baselines if role_of(b.name) == "pixels"), None)
+    pixels = next((b.figure for b in categories.baselines if b.role == "pixels"), None)
     if categories.matching is None or pixels is None or categories.matching.accuracy.low > pixels.high:
         return ""
     if categories.matching.accuracy.apart(pixels):
@@ -122,7 +122,7 @@ def _how(categories: Categories) -> str:
 
 def _images(codes: Codes, scored: Categories | None = None) -> str:
     """Name what was looked at, or whose labels score categories: none that the network was trained on."""
-    return ("held-out " * bool(scored and scored.n_labels_used) if trained_on(codes.notes) else "test ") + "images"
+    return ("held-out " * bool(scored and scored.n_labels_used) if codes.training_rows_note else "test ") + "images"
 
 
 def category_blocks(categories: Categories, codes: Codes) -> list[Block]:
@@ -187,7 +187,7 @@ def _beside_others(
     categories: Categories, interval: Interval, baselines: tuple[Baseline, ...], caption: str
 ) -> Comparison:
     rows = [estimate(categories.nouns, interval)]
-    rows += [estimate(_baseline(b), b.figure, role_of(b.name), note=b.note) for b in _ordered(baselines)]
+    rows += [estimate(_baseline(b), b.figure, b.role, note=b.note) for b in _ordered(baselines)]
     return Comparison(rows=tuple(rows), caption=caption, axis=(0.0, 1.0))
 
 

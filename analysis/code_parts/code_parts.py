@@ -39,6 +39,9 @@ class Codes:
     baselines: tuple[Baseline, ...]  # effects of something else than one number, measured alike
     notes: tuple[str, ...]
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
         return rows_of(self.bases)

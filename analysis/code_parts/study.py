@@ -41,7 +41,7 @@ DIRECTIONS = 10  # random ones, as a baseline of effects
 def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Codes:
     """Count and match the categorical parts, then move the continuous ones one number at a time."""
     rng, decode = options.rng("codes"), decoder(table, model)
-    rows, words = held_out(table, options.test_rows, options)
+    rows, words, with_training = held_out(table, options.test_rows, options)
     parts = _parts(table)
     categorical = [part for part in parts if is_discrete(part) and part["encoded"]]
     if not categorical and decode is None:
@@ -56,6 +56,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     notes = [f"usage and labels on {words}"] if words != "test rows" else []
     if notes and any(part_result.n_labels_used for part_result in result) and np.isin(table.rows("train"), rows).any():
         notes = [f"usage on {words}; labels on the others alone, as the network was trained on those of training rows"]
+    training_rows_note = notes[0] if with_training else ""
     if any(part_result.matching is None and part_result.table.size for part_result in result):
         notes.append("categories are not matched to labels: there are no other labelled rows to choose names on")
     notes += missing_baselines(table) if result else []
@@ -70,6 +71,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         rows=len(rows),
         baselines=moved.baselines,
         notes=tuple(notes),
+        training_rows_note=training_rows_note,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..base.statistics import Interval, wilson
 from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Estimate, Line, Lines, Prose, Section, Strip, Strips, missing, one_of
-from ..report.estimate_rows import brackets, estimate, role_of, stated, trained_on
+from ..report.estimate_rows import brackets, estimate, stated
 from ..report.formatting import count, listed, number, plural, sentence
 from ..report.images import as_uint8
 from ..terminal import percent_interval, plain
@@ -40,7 +40,10 @@ def section(context: ReportContext) -> Section:
         blocks += [*_traversals(context, result), *_effects(result)]
     blocks += [Prose(sentence(note)) for note in result.notes]
     sentences = [text for text in (*categories_sentence(result), _numbers_finding(result)) if text]
-    sentences = [*(sentences or ["There was nothing to count and nothing to move."]), trained_on(result.notes)]
+    sentences = [
+        *(sentences or ["There was nothing to count and nothing to move."]),
+        sentence(result.training_rows_note),
+    ]
     return stated("code_parts", "Parts of the code", sentences, blocks)
 
 
@@ -115,7 +118,7 @@ def _traversal(context: ReportContext, codes: Codes, sweep: Sweep, index: int) -
 def _effects(codes: Codes) -> list[Block]:
     top = codes.sweeps[:SHOWN_NUMBERS]
     rows: list[Estimate] = [estimate(_number(sweep, codes), sweep.effect) for sweep in top]
-    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in codes.baselines]
+    rows += [estimate(b.name, b.figure, b.role, note=b.note) for b in codes.baselines]
     n_numbers = len(codes.sweeps)
     many = f"The {len(top)} largest of {count(n_numbers)} on these codes: " if n_numbers > len(top) else ""
     caption = (

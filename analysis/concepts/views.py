@@ -24,7 +24,7 @@ from ..report.document import (
     missing,
     one_of,
 )
-from ..report.estimate_rows import brackets, estimate, marks, readable, role_of, stated, trained_on
+from ..report.estimate_rows import brackets, estimate, marks, readable, stated
 from ..report.formatting import chance_of, count, listed, number, percent, plural, sentence
 from ..report.images import as_uint8
 from ..terminal import TextTable, number_or_dash, p_as_text, plain
@@ -59,7 +59,7 @@ def section(context: ReportContext) -> Section:
         Disclosure("Cosines between the concepts", (_cosines(table),)),
     ]
     blocks += [Prose(sentence(note)) for note in table.notes]
-    findings = (concept_finding(table, context.noun), trained_on(table.notes))
+    findings = (concept_finding(table, context.noun),)
     return stated("concepts", "Concept directions", findings, blocks)
 
 
@@ -74,7 +74,7 @@ def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     )
     if not real:
         return f"{text}."
-    pixel_figures = [(concept, b.figure) for concept in real for b in concept.baselines if role_of(b.name) == "pixels"]
+    pixel_figures = [(concept, b.figure) for concept in real for b in concept.baselines if b.role == "pixels"]
     # Holm's correction for as many concepts.
     p = holm(np.array([difference_p(unpaired(concept.score, pixels)) for concept, pixels in pixel_figures]))
     ahead = sum(

@@ -98,6 +98,9 @@ class Disentanglement:
     notes: tuple[str, ...]
     numbers: tuple[str, ...] = ()  # (d,) names of the code's numbers
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
         return rows_of()

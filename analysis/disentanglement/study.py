@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def study(
         factors: columns that are known factors; none means the label and the attributes.
     """
     rng = options.rng("disentanglement")
-    rows, words = held_out(table, options.test_rows, options, least=1000)
+    rows, words, with_training = held_out(table, options.test_rows, options, least=1000)
     columns, notes = _factors(table, rows, factors)
     use = rows[_known(columns, rows)]
     notes = [f"{len(use):,} {words}, those with every factor known", *notes]
@@ -55,7 +56,8 @@ def study(
     baselines = [code_baseline for code_baseline in code_baselines(table) if code_baseline.name != "pixels"]
     baseline_codes = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in baselines}
     notes += missing_baselines(table)
-    return disentangle(codes, result, rng=rng, notes=notes, baseline_codes=baseline_codes, numbers=_numbers(table))
+    scored = disentangle(codes, result, rng=rng, notes=notes, baseline_codes=baseline_codes, numbers=_numbers(table))
+    return replace(scored, training_rows_note=notes[0] if with_training else "")
 
 
 def _numbers(table: Embeddings) -> list[str]:

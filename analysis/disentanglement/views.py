@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.baselines import representation_role
 from ..base.statistics import SIGNIFICANT
 from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Estimate, Prose, Section, Table, missing, one_of
-from ..report.estimate_rows import brackets, estimate, readable, role_of, stated, trained_on
+from ..report.estimate_rows import brackets, estimate, readable, stated
 from ..report.formatting import count, listed, number, p_value, percent, plural, sentence
 from ..terminal import TextTable, plain
 from .evaluate import RANDOM_ROTATIONS
@@ -63,7 +64,7 @@ def section(context: ReportContext) -> Section:
         *one_of("factor-scores", "Score", scores),
     ]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    return stated("disentanglement", "Known factors", (_finding(result), trained_on(result.notes)), blocks)
+    return stated("disentanglement", "Known factors", (_finding(result), sentence(result.training_rows_note)), blocks)
 
 
 def _caption(name: str) -> str:
@@ -80,7 +81,7 @@ def _caption(name: str) -> str:
 
 def _figures(score: Score) -> list[Estimate]:
     rows = [estimate("code", score.value, note=f"{p_value(score.p_value, score.shuffles)} beside shuffled factors")]
-    rows += [estimate(readable(b.name), b.figure, role_of(b.name)) for b in score.baselines]
+    rows += [estimate(readable(b.name), b.figure, b.role) for b in score.baselines]
     return [
         *rows,
         Estimate(
@@ -153,7 +154,7 @@ def _finding(disentanglement: Disentanglement) -> str:
 def _baseline_name(name: str) -> str:
     if name == RANDOM_ROTATIONS:
         return "its random rotations"
-    return "the same network untrained" if role_of(name) == "untrained" else name
+    return "the same network untrained" if representation_role(name) == "untrained" else name
 
 
 def tables(result: Any) -> Iterator[TextTable]:

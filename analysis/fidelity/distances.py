@@ -79,6 +79,9 @@ class Fidelity:
     real_pairs: Ints | None = None  # (m, 2) held-out rows that lie nearest to a train row, and that one; table rows
     real_distances: Doubles | None = None  # (m,) their distances
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     @property
     def repeats(self) -> bool:
         """Whether two samples are duplicates more often than two real rows: the intervals of the shares are apart."""

@@ -50,12 +50,12 @@ def study_fidelity(
                 f"the table {table.path.name!r} has no vector column {name!r} (it has {columns}): choose one that both "
                 "tables have with --features"
             )
-    rows, words = held_out(real, options.test_rows, options)
+    rows, words, with_training = held_out(real, options.test_rows, options)
     drawn = sample(fake, None, options.test_rows, options)
     parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
     result = compare_samples(*parts, rng=rng)
-    rows_text = _of(len(rows), len(held_out(real, None, options)[0])), _of(len(drawn), fake.n)
+    rows_text = _of(len(rows), len(held_out(real, None, options).rows)), _of(len(drawn), fake.n)
     notes = [f"real: {rows_text[0]} {words}; samples: {rows_text[1]} rows of {fake.path.name}", *warnings_of(result)]
     baseline, repeats = None, None
     pictures: dict[str, Any] = {}
@@ -84,6 +84,7 @@ def study_fidelity(
         modes=modes,
         real_duplicates=real_pairs,
         notes=tuple(notes),
+        training_rows_note=notes[0] if with_training else "",
         **pictures,
     )
 

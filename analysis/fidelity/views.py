@@ -11,7 +11,7 @@ import numpy as np
 from ..base.statistics import SIGNIFICANT, Interval, difference_p, holm, unpaired
 from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Gallery, Group, Notice, Picture, Prose, Section, Table, missing
-from ..report.estimate_rows import brackets, estimate, figure, stated, trained_on
+from ..report.estimate_rows import brackets, estimate, figure, stated
 from ..report.formatting import count, listed, number, percent, sentence
 from ..report.images import as_uint8
 from ..terminal import TextTable, percent_interval, plain
@@ -44,7 +44,7 @@ def section(context: ReportContext) -> Section:
         blocks += [*_pictures(context, result, result.copying), _copies(result.copying)]
     blocks.append(_modes(result))
     blocks += [Prose(sentence(note)) for note in result.notes if note not in few]
-    findings = (_finding(result), _details(result), trained_on(result.notes))
+    findings = (_finding(result), _details(result), sentence(result.training_rows_note))
     return stated("fidelity", "Samples beside real images", findings, blocks)
 
 

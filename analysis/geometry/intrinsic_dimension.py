@@ -113,6 +113,9 @@ class Geometry:
     null: tuple[Baseline, ...]  # of independent normal columns with the code's variances, a figure each
     notes: tuple[str, ...]
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
         return rows_of()

@@ -21,7 +21,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     """Measure the dimensions and hubs of the codes, beside features, pixels and the untrained network."""
     rng = options.rng("geometry")
     limit = LOOKED_AT if options.test_rows is None else min(options.test_rows, LOOKED_AT)
-    rows, words = held_out(table, limit, options, least=1000)
+    rows, words, with_training = held_out(table, limit, options, least=1000)
     if len(rows) < FEWEST:
         raise AnalysisError(f"the shape of a cloud needs at least {FEWEST} rows, and there are {len(rows)}")
     shapes, notes = [], [f"{len(rows):,} {words}"]
@@ -40,4 +40,9 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
             null = null_shape(x, rng=rng)
     if shapes[0].duplicates:
         notes.append(f"{shapes[0].duplicates:,} rows have the code of another row and are left out of the dimensions")
-    return Geometry(tuple(shapes), null, (*notes, *missing_baselines(table)))
+    return Geometry(
+        tuple(shapes),
+        null,
+        (*notes, *missing_baselines(table)),
+        training_rows_note=notes[0] if with_training else "",
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..base.baselines import representation_role
 from ..report.context import ReportContext
 from ..report.document import Block, Estimate, Prose, Section, missing
-from ..report.estimate_rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
+from ..report.estimate_rows import brackets, by_group, estimate, readable, stated
 from ..report.formatting import count, listed, number, sentence
 from ..terminal import TextTable, plain
 
@@ -45,13 +46,15 @@ def section(context: ReportContext) -> Section:
     variance = f"Their variance fills {brackets(result.shapes[0].participation, 1)} directions."
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    return stated("geometry", "Geometry", (_shape_finding(result), variance, trained_on(result.notes)), blocks)
+    return stated(
+        "geometry", "Geometry", (_shape_finding(result), variance, sentence(result.training_rows_note)), blocks
+    )
 
 
 def _figures(geometry: Geometry, key: str, group: str) -> list[Estimate]:
     rows = []
     for i, shape in enumerate(geometry.shapes):
-        role = role_of(shape.representation) if shape.baseline else "ours"
+        role = representation_role(shape.representation) if shape.baseline else "ours"
         rows.append(estimate(readable(shape.representation), getattr(shape, key), role, group=group))
         if i == 0:
             rows += [

@@ -66,6 +66,9 @@ class Interpolations:
     between: str = "images of different classes"
     kinds: tuple[PathKind, ...] = ()  # every kind on the same pairs, then baselines
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
         return rows_of(self.pairs)

@@ -101,7 +101,7 @@ def study(
         raise AnalysisError(f"interpolation decodes codes: {needs_model(table)}")
     if steps < 3:
         raise AnalysisError(f"what lies between two images needs a path of at least 3 steps, not {steps}")
-    rows, words = held_out(table, options.test_rows, options)
+    rows, words, with_training = held_out(table, options.test_rows, options)
     along, reason = choose_along(table.prior) if along == "auto" else (along, "asked for")
     chosen = drawn_pairs(table, between, rows, count=max(MEASURED, options.shown), rng=rng)
     pairs, notes = chosen.pairs, [f"pairs of {words}", *chosen.notes]
@@ -143,6 +143,7 @@ def study(
         midpoint=midpoint,
         baselines=baselines,
         notes=(*notes, *notes_on_realism),
+        training_rows_note=notes[0] if with_training else "",
         between=chosen.words,
         kinds=kinds,
     )
@@ -250,5 +251,5 @@ def _realism(
     ends = [table.vectors("pixels", pairs[:, i]) for i in (0, 1)]
     figures = [mean_interval(nearest(x, world.others)[1][:, 0]) for x in ((ends[0] + ends[1]) / 2, ends[0])]
     note = f"L2 distance to the nearest of {len(world.others):,} real images, pixels in [0, 1]"
-    blend = Baseline("pixel-wise blend", figures[0], "the mean of the two images")
+    blend = Baseline("pixel-wise blend", figures[0], "the mean of the two images", "pixels")
     return made, (blend, Baseline("real images", figures[1], "the pairs' own first images")), [note]

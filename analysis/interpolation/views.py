@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.baselines import Role
 from ..report.context import ReportContext
-from ..report.document import Block, Comparison, Line, Lines, Prose, Role, Section, Strip, Strips, missing, one_of
-from ..report.estimate_rows import brackets, estimate, stated, trained_on
+from ..report.document import Block, Comparison, Line, Lines, Prose, Section, Strip, Strips, missing, one_of
+from ..report.estimate_rows import brackets, estimate, stated
 from ..report.formatting import count, listed, number, percent, plural, sentence
 from ..report.images import as_uint8
 from ..terminal import TextTable, plain
@@ -47,13 +48,13 @@ def section(context: ReportContext) -> Section:
     blocks: list[Block] = list(_traversals(context, result))
     if result.midpoint is not None:
         rows = [estimate("decoded midpoints", result.midpoint)]
-        rows += [estimate(b.name, b.figure, _blend(b.name), note=b.note) for b in result.baselines]
+        rows += [estimate(b.name, b.figure, b.role, note=b.note) for b in result.baselines]
         text = (
             "Distance of the images halfway to the nearest real image (L2, pixels in [0, 1]); less is more like data."
         )
         blocks.append(Comparison(rows=tuple(rows), caption=text, scale="number"))
     blocks += [*_compared(result), *_along(result), *(Prose(sentence(note)) for note in result.notes)]
-    findings = (f"{_midpoint_finding(result)}.", _kinds_finding(result), trained_on(result.notes))
+    findings = (f"{_midpoint_finding(result)}.", _kinds_finding(result), sentence(result.training_rows_note))
     return stated("interpolation", "Interpolations", findings, blocks)
 
 
@@ -102,12 +103,8 @@ def _strips(context: ReportContext, interpolations: Interpolations, index: int, 
     )
 
 
-def _blend(name: str) -> Role:
-    return "pixels" if "blend" in name.lower() or "pixel" in name.lower() else "chance"
-
-
 def _role(kind: PathKind) -> Role:
-    return _blend(kind.name) if kind.baseline else "ours"
+    return "pixels" if kind.baseline else "ours"  # a blend of pixels
 
 
 def _ends(context: ReportContext, interpolations: Interpolations, i: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..base.baselines import MEAN
+from ..base.baselines import MEAN, Role, representation_role
 from ..base.statistics import Interval
 from ..report.context import ReportContext
 from ..report.document import (
@@ -20,7 +20,6 @@ from ..report.document import (
     Line,
     Lines,
     Prose,
-    Role,
     Section,
     Table,
     missing,
@@ -33,9 +32,7 @@ from ..report.estimate_rows import (
     figure,
     labels_used_note,
     readable,
-    role_of,
     stated,
-    trained_on,
 )
 from ..report.formatting import best_of, count, number, percent, plural, sentence
 from ..terminal import _named, percent_interval, plain, points
@@ -77,7 +74,7 @@ def section(context: ReportContext) -> Section:
     return stated(
         "label_efficiency",
         "Few labels",
-        (finding, _covered(at), labels_used_note(result.n_labels_used), trained_on(result.notes)),
+        (finding, _covered(at), labels_used_note(result.n_labels_used)),
         blocks,
     )
 
@@ -112,7 +109,9 @@ def _probe_name(few: FewLabels) -> str:
 def _networks(few: FewLabels) -> str:
     """Say what networks are, where there are some."""
     draws = {
-        score.n for name, score in zip(few.representations, few.scores, strict=True) if role_of(name) == "supervised"
+        score.n
+        for name, score in zip(few.representations, few.scores, strict=True)
+        if representation_role(name) == "supervised"
     }
     if not draws:
         return ""
@@ -146,7 +145,7 @@ def _few_rows(few: FewLabels) -> list[Estimate]:
         estimate(
             readable(name),
             score,
-            role_of(name),
+            representation_role(name),
             group=trained_on_labels(few),
             note=f"sd {_deviation(few, deviation)}" if score.n > 1 else "one draw",
         )
@@ -267,7 +266,7 @@ def _curve(efficiency: Efficiency, id: str) -> Lines:
             for point in few
             if name in point.representations
         ]
-        role = role_of(name)
+        role = representation_role(name)
         lines.append(_line(readable(name), at, None if role == "ours" else role))
     shuffled = [(point.per_class, point.shuffled) for point in few if point.shuffled is not None]
     if shuffled:

@@ -66,6 +66,9 @@ class Mixture:
     split_half: Interval | None = None  # adjusted Rand index of two mixtures like it, fitted to a half of the rows each
     separation: Separation | None = None  # groups of components with a valley between them; None where too few rows
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     @property
     def gaussians(self) -> Gaussians:
         """The mixture in the columns that it was fitted in."""

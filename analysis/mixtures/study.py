@@ -46,7 +46,7 @@ def study(
     parted = table.has_split or table.has_drawn_split
     fit_on = "train" if parted and len(table.rows("train")) >= 10 else None
     train = sample(table, fit_on, options.train_rows, options, one_each=True)  # BIC counts rows
-    rows, words = held_out(table, options.test_rows, options, least=1000, drawn=True)
+    rows, words, with_training = held_out(table, options.test_rows, options, least=1000, drawn=True)
     keep = table.continuous
     whole, train_codes = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
     fitted = fit_mixture(train_codes, rng=rng, components=components, progress=progress)
@@ -85,6 +85,7 @@ def study(
         outliers=unusual,
         by_class=classes,
         notes=(*result.notes, *why),
+        training_rows_note=notes[0] if with_training else "",
     )
 
 

@@ -25,7 +25,7 @@ from ..report.document import (
     missing,
     one_of,
 )
-from ..report.estimate_rows import brackets, estimate, figure, readable, role_of, stated, trained_on
+from ..report.estimate_rows import brackets, estimate, figure, readable, stated
 from ..report.formatting import count, listed, number, percent, plural, sentence
 from ..report.images import as_uint8
 from ..terminal import percent_interval, plain
@@ -65,7 +65,7 @@ def section(context: ReportContext) -> Section:
         ]
     blocks += [*_unusual(context, result), *_classes(result, context.noun)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    return stated("mixtures", "Mixture", (_mixture_finding(result), trained_on(result.notes)), blocks)
+    return stated("mixtures", "Mixture", (_mixture_finding(result), sentence(result.training_rows_note)), blocks)
 
 
 def _mixture_finding(mixture: Mixture) -> str:
@@ -121,7 +121,7 @@ def strength(agreement: Interval) -> str:
 def shared_with_labels(agreement: Agreement) -> str:
     """State the mutual information with its interval, n, and whether the baselines reach as much."""
     names = {"pixels": "raw pixels", "untrained": "the same network untrained"}
-    figures = [(names[role_of(b.name)], b.figure) for b in agreement.baselines if role_of(b.name) in names]
+    figures = [(names[b.role], b.figure) for b in agreement.baselines if b.role in names]
     groups = (
         ("more than", [named for named in figures if agreement.nmi.low > named[1].high]),
         ("no better than", [named for named in figures if agreement.nmi.low <= named[1].high]),
@@ -312,10 +312,7 @@ def _agreement(agreement: Agreement) -> Comparison:
             )
         )
         if name.startswith("mutual"):
-            rows += [
-                estimate(readable(b.name), b.figure, role_of(b.name), group=name, note=b.note)
-                for b in agreement.baselines
-            ]
+            rows += [estimate(readable(b.name), b.figure, b.role, group=name, note=b.note) for b in agreement.baselines]
     caption = (
         "Agreement of components with labels: 1 is the same grouping. Intervals are for very many rows of these "
         "components: few rows raise mutual information and purity by chance, so that these may lie at an upper end."

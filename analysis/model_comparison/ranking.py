@@ -105,6 +105,9 @@ class ModelRanking:
     test_rows: int  # rows that probes are scored on; 0 without a target
     held_rows: int  # held-out rows of reconstruction errors; dimensions are measured on these or a sample of them
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     @property
     def runs(self) -> tuple[RankedModel, ...]:
         """The ranked models that are no baselines."""

@@ -77,6 +77,7 @@ def study_runs(
         train_rows=len(shared.train) if read else 0,
         test_rows=len(shared.test) if read else 0,
         held_rows=len(shared.held),
+        training_rows_note=shared.training_rows_note,
     )
     return result, study.said(runs)
 

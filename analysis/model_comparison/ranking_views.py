@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from ..report.document import Block, Choice, Comparison, Role, Table
-from ..report.estimate_rows import brackets, estimate, figure, readable, role_of
+from ..base.baselines import Role, representation_role
+from ..report.document import Block, Choice, Comparison, Table
+from ..report.estimate_rows import brackets, estimate, figure, readable
 from ..report.formatting import count, family_name, listed, number, percent, plural
 from .ranking import CODE, CODE_FEW, DIMENSION, ERROR, FEATURES, FEATURES_FEW, MEASURES, ModelRanking, RankedModel
 
@@ -158,7 +159,7 @@ def _round_up(value: float) -> float:
 
 
 def _role(model: RankedModel) -> Role:
-    return role_of(model.who.name) if model.who.baseline else "ours"
+    return representation_role(model.who.name) if model.who.baseline else "ours"
 
 
 def _note(model: RankedModel, measure: str) -> str:

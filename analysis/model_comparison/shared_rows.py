@@ -42,6 +42,9 @@ class SharedRows:
     fit: Ints  # train rows, labelled or not
     held: Ints  # held-out rows, labelled or not
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def labelled(self, table: Embeddings, at: int, wanted: Representation, options: Options) -> tuple[Rows, Rows, Rows]:
         """A representation's train, validation and test rows, of the table at position `at`.
 
@@ -84,7 +87,8 @@ def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = 
         column = None
     drawn = None if column is None else _draws(column.codes[train], draws, options, notes)
     fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
-    held = thin(_held(split, notes, np.flatnonzero(alone)), options.test_rows, options)
+    held, training_rows_note = _held(split, notes, np.flatnonzero(alone))
+    held = thin(held, options.test_rows, options)
     return SharedRows(
         places=tuple(places),
         column=column,
@@ -94,6 +98,7 @@ def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = 
         draws=drawn,
         fit=fit,
         held=held,
+        training_rows_note=training_rows_note,
     ), notes
 
 
@@ -132,16 +137,15 @@ def _draws(labels: Ints, draws: int, options: Options, notes: list[str]) -> Ints
         return None
 
 
-def _held(split: Strings, notes: list[str], every: Ints) -> Ints:
-    """Test rows where there are enough, else test and validation rows, else all, which is noted."""
+def _held(split: Strings, notes: list[str], every: Ints) -> tuple[Ints, str]:
+    """Test rows where there are enough, else test and validation rows, else all; and the note that says the last."""
     for names in (("test",), ("test", "validation")):
         held = np.flatnonzero(np.isin(split, names))
         if len(held) >= MIN_HELD_ROWS:
             break
     else:
-        names, held = ("all",), every
-    if names == ("all",):
         notes.append("errors and dimensions are of rows of all splits, which includes training rows")
-    elif len(names) > 1:
+        return every, notes[-1]
+    if len(names) > 1:
         notes.append("errors and dimensions are of test and validation rows")
-    return held
+    return held, ""

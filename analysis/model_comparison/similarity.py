@@ -100,6 +100,9 @@ class Comparison:
     transfers: tuple[Transfer, ...]  # a concept each; empty where no concept has rows enough
     notes: tuple[str, ...]
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparisons:
@@ -111,6 +114,9 @@ class Comparisons:
     baselines: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
     notes: tuple[str, ...]
     runs: ModelRanking | None = None  # figures of each run, on the same rows
+
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

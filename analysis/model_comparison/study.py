@@ -65,7 +65,7 @@ def study_comparison(
         compared = compare_tables(first, other, options, progress=tell)
         pairs.append(replace(compared, names=(shown[0], name)))
     rng = options.rng("yardsticks")
-    rows = thin(held_out(first, None, options, least=200)[0], options.test_rows, options)
+    rows = thin(held_out(first, None, options, least=200).rows, options.test_rows, options)
     train = sample(first, "train" if first.has_split else None, options.train_rows, options)
     x, result = first.vectors(first.code, rows)[:, first.encoded], []
     for wanted in code_baselines(first):
@@ -87,7 +87,14 @@ def study_comparison(
     notes = dict.fromkeys(
         [*ranking_notes, *(note for pair in pairs for note in pair.notes), *missing_baselines(first), *grouping(first)]
     )
-    return Comparisons(pairs=tuple(pairs), baselines=tuple(result), notes=tuple(notes), runs=runs)
+    notes_of_rows = [runs.training_rows_note, *(pair.training_rows_note for pair in pairs)]
+    return Comparisons(
+        pairs=tuple(pairs),
+        baselines=tuple(result),
+        notes=tuple(notes),
+        runs=runs,
+        training_rows_note=next(filter(None, notes_of_rows), ""),
+    )
 
 
 def compare_tables(
@@ -98,13 +105,15 @@ def compare_tables(
     first_rows, theirs, notes = common_rows(first, second)
     alone = np.isin(first_rows, independent(first, first_rows, options))
     first_rows, theirs = first_rows[alone], theirs[alone]
-    where, words = held_out(first, None, options, least=200)
+    where, words, with_training = held_out(first, None, options, least=200)
     is_shared = np.isin(first_rows, where)
     if is_shared.sum() >= 100:
         first_rows, theirs = first_rows[is_shared], theirs[is_shared]
-        notes.append(f"{len(first_rows):,} common {words}")
+        rows_note = f"{len(first_rows):,} common {words}"
     else:
-        notes.append(f"{len(first_rows):,} common rows of all splits, which includes training rows")
+        with_training = True
+        rows_note = f"{len(first_rows):,} common rows of all splits, which includes training rows"
+    notes.append(rows_note)
     if options.test_rows is not None and len(first_rows) > options.test_rows:
         chosen = np.sort(rng.choice(len(first_rows), options.test_rows, replace=False))
         first_rows, theirs = first_rows[chosen], theirs[chosen]
@@ -125,6 +134,7 @@ def compare_tables(
         similarities=result,
         transfers=carried,
         notes=(*notes, *left),
+        training_rows_note=rows_note if with_training else "",
     )
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.baselines import representation_role
 from ..base.statistics import SIGNIFICANT, Interval, at_floor, difference_p, false_discovery, unpaired
 from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
-from ..report.estimate_rows import brackets, by_group, estimate, readable, role_of, stated, trained_on
+from ..report.estimate_rows import brackets, by_group, estimate, readable, stated
 from ..report.formatting import count, listed, number, p_value, plural, sentence
 from ..terminal import TextTable, number_or_dash, plain
 from . import ranking_views as runs
@@ -48,7 +49,9 @@ def section(context: ReportContext) -> Section:
     blocks += [Prose(alike)] if ranking_text else []
     blocks += [_similarities(result), *one_of("carried", "Concepts carried over to", carried)]
     blocks += [Prose(sentence(note)) for note in result.notes]
-    return stated("model_comparison", "Other models", (ranking_text or alike, trained_on(result.notes)), blocks)
+    return stated(
+        "model_comparison", "Other models", (ranking_text or alike, sentence(result.training_rows_note)), blocks
+    )
 
 
 def _similarities(comparisons: Comparisons) -> Block:
@@ -59,7 +62,7 @@ def _similarities(comparisons: Comparisons) -> Block:
             similarity = next(each for each in pair.similarities if each.name == name)
             if math.isnan(similarity.value.value):
                 continue
-            role = role_of(pair.names[1]) if pair in comparisons.baselines else "ours"
+            role = representation_role(pair.names[1]) if pair in comparisons.baselines else "ours"
             marks = (Mark("chance", similarity.shuffled, "shuffled rows"),)
             label = readable(pair.names[1]) if pair in comparisons.baselines else pair.names[1]
             rows.append(estimate(label, similarity.value, role, group=name, marks=marks))
@@ -84,7 +87,7 @@ def _transfers(pair: Pair, baselines: tuple[Pair, ...]) -> Comparison:
         transfer.name: (
             Mark("chance", transfer.shuffled.value, "shuffled maps"),
             *(
-                Mark(role_of(name), aucs[transfer.name], readable(name))
+                Mark(representation_role(name), aucs[transfer.name], readable(name))
                 for name, aucs in baseline_aucs
                 if transfer.name in aucs
             ),
@@ -197,7 +200,7 @@ def verdict(similarity: Similarity, baselines: tuple[Pair, ...], models: int) ->
 
 def _baseline(pair: Pair) -> str:
     name = pair.names[1]
-    return "its own network untrained" if role_of(name) == "untrained" else readable(name)
+    return "its own network untrained" if representation_role(name) == "untrained" else readable(name)
 
 
 def _carried(comparisons: Comparisons) -> str:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..base.baselines import representation_role
 from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Gallery, Group, Picture, Prose, Section, missing
-from ..report.estimate_rows import estimate, figure, readable, role_of, stated, trained_on
+from ..report.estimate_rows import estimate, figure, readable, stated
 from ..report.formatting import count, listed, no_better, percent, plural, sentence
 from ..terminal import _named, percent_interval
 
@@ -33,7 +34,7 @@ def section(context: ReportContext) -> Section:
     blocks: tuple[Block, ...] = (Gallery(shown, caption, beside=True),) if shown else ()
     figures = [(table, table.agreement) for table in result.tables if table.agreement is not None]
     figures.sort(key=lambda pair: -pair[1].value)
-    rows = tuple(estimate(readable(o.representation), a, role_of(o.representation)) for o, a in figures)
+    rows = tuple(estimate(readable(o.representation), a, representation_role(o.representation)) for o, a in figures)
     if rows:
         text = f"Share of the {result.k} nearest train {noun}s with the test {noun}'s label."
         blocks = (Comparison(rows=rows, caption=text), *blocks)
@@ -51,7 +52,7 @@ def section(context: ReportContext) -> Section:
             f"{'; ' * bool(baseline_texts)}{listed(baseline_texts)}."
         )
     blocks += tuple(Prose(sentence(note)) for note in result.notes)
-    return stated("neighbours", "Neighbours", (finding, trained_on(result.notes)), blocks)
+    return stated("neighbours", "Neighbours", (finding,), blocks)
 
 
 def _lookup(context: ReportContext, neighbours: Neighbours, table: NeighbourTable) -> Group:

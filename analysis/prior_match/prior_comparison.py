@@ -46,6 +46,9 @@ class PriorComparison:
     rows: int
     notes: tuple[str, ...]
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
         return rows_of()

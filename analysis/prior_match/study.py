@@ -23,7 +23,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     What the table does not let one draw is drawn by the model, and so is the whole code of a table that names no parts.
     """
     rng = options.rng("prior")
-    rows, words = held_out(table, options.test_rows, options)
+    rows, words, with_training = held_out(table, options.test_rows, options)
     parts = continuous_parts(table)
     if not table.parts and isinstance(model, Samples):
         parts = [{"name": table.code, "kind": "model's", "start": 0, "width": table.width(table.code)}]
@@ -46,7 +46,8 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     left = [part for part, drawable in zip(parts, has_prior, strict=True) if not drawable]
     names = ", ".join(str(part["name"]) for part in left)
     notes += [f"{names}: not compared, as {_why_none(table, left)}"] if left else []
-    return PriorComparison(tuple(result), len(rows), tuple(notes))
+    training_rows_note = notes[0] if with_training else ""
+    return PriorComparison(tuple(result), len(rows), tuple(notes), training_rows_note=training_rows_note)
 
 
 def continuous_parts(table: Embeddings) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..base.statistics import SIGNIFICANT
 from ..report.context import ReportContext
 from ..report.document import Block, Disclosure, Line, Lines, Prose, Section, Table, missing, one_of
-from ..report.estimate_rows import stated, trained_on
+from ..report.estimate_rows import stated
 from ..report.formatting import count, listed, number, p_value, plural, sentence
 from ..terminal import TextTable
 
@@ -33,7 +33,9 @@ def section(context: ReportContext) -> Section:
     if len(findings) > 1:
         findings.insert(0, _parts_finding(result))
     other_tests = [_other_tests(part) for part in result.parts]
-    return stated("prior_match", "Codes and prior", (*findings, *other_tests, trained_on(result.notes)), blocks)
+    return stated(
+        "prior_match", "Codes and prior", (*findings, *other_tests, sentence(result.training_rows_note)), blocks
+    )
 
 
 def _differs(part: PartOfPrior) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ..base.baselines import representation_role
 from ..base.statistics import Interval
 from ..report.context import ReportContext
 from ..report.document import Block, Disclosure, Estimate, Prose, Section, Table, missing
@@ -17,9 +18,7 @@ from ..report.estimate_rows import (
     figure,
     labels_used_note,
     readable,
-    role_of,
     stated,
-    trained_on,
 )
 from ..report.formatting import best_of, count, listed, no_better, number, percent, sentence
 from ..terminal import _named, percent_interval, plain
@@ -65,7 +64,6 @@ def section(context: ReportContext) -> Section:
     findings = (
         _probe_finding(main or attribute_probes, context.noun),
         labels_used_note(table.n_labels_used),
-        trained_on(table.notes),
     )
     return stated("probes", "Probes", findings, blocks)
 
@@ -88,7 +86,7 @@ def _probe_rows(probes: list[Probe], target: str) -> tuple[Estimate, ...]:
             estimate(
                 readable(member.representation),
                 member.score,
-                role_of(member.representation),
+                representation_role(member.representation),
                 group=group,
                 note=member.note,
             )
@@ -117,7 +115,7 @@ def _probe_finding(probes: list[Probe], noun: str) -> str:
     baseline_texts = [
         f"{readable(rival.representation)} reach {show(rival.score.value)}"
         for rival in rivals
-        if role_of(rival.representation) in ("pixels", "pca")
+        if representation_role(rival.representation) in ("pixels", "pca")
     ] + [
         f"the same network untrained {show(rival.score.value)}"
         for rival in rivals
@@ -135,10 +133,12 @@ def _probe_finding(probes: list[Probe], noun: str) -> str:
 
 def _beside(best: Probe, probes: list[Probe]) -> list[Probe]:
     """The baselines, of several PCAs of pixels the one that is nearest in width."""
-    pcas = [probe for probe in probes if probe.baseline and role_of(probe.representation) == "pca"]
+    pcas = [probe for probe in probes if probe.baseline and representation_role(probe.representation) == "pca"]
     nearest = min(pcas, key=lambda probe: abs(probe.width - best.width), default=None)
     return [
-        probe for probe in probes if probe.baseline and (probe is nearest or role_of(probe.representation) != "pca")
+        probe
+        for probe in probes
+        if probe.baseline and (probe is nearest or representation_role(probe.representation) != "pca")
     ]
 
 

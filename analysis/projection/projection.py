@@ -74,6 +74,9 @@ class Maps:
     notes: tuple[str, ...]
     """Sentences on which rows are placed, and on maps that could not be made."""
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""
         return rows_of(self.rows)

@@ -38,11 +38,11 @@ def study(
     all_rows = independent(table, table.rows(None), options)
     unit = "rows" if table.groups is None else "groups, of which one row each is placed"
     if map_rows is None:
-        rows, placed = all_rows, f"all {len(all_rows):,} rows of the table, training rows included"
+        rows, with_training, placed = all_rows, True, f"all {len(all_rows):,} rows of the table, training rows included"
         placed += "" if table.groups is None else ", one of each group"
     else:
-        rows, placed = held_out(table, map_rows, options, least=1000)
-        candidates = len(held_out(table, None, options, least=1000)[0])
+        rows, placed, with_training = held_out(table, map_rows, options, least=1000)
+        candidates = len(held_out(table, None, options, least=1000).rows)
         of = f"{len(rows):,} of {candidates:,}" if len(rows) < candidates else f"{len(rows):,}"
         whole = f"; the table has {len(all_rows):,} {unit}, and latentgan map TABLE --full places all of them"
         placed = f"{of} {placed}{whole if len(rows) < len(all_rows) else ''}"
@@ -66,4 +66,4 @@ def study(
             notes.append(f"no {method} map: {error}")
     if not maps:
         raise AnalysisError(notes[-1])
-    return Maps(rows, tuple(maps), tuple(notes))
+    return Maps(rows, tuple(maps), tuple(notes), training_rows_note=placed if with_training else "")

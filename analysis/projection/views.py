@@ -10,7 +10,7 @@ import numpy as np
 
 from ..report.context import ReportContext
 from ..report.document import Block, Map, Prose, Section, View, missing
-from ..report.estimate_rows import brackets, figure, stated, trained_on
+from ..report.estimate_rows import brackets, figure, stated
 from ..report.formatting import count, no_better, number, percent, sentence
 from ..terminal import percent_interval, plain
 
@@ -43,7 +43,9 @@ def section(context: ReportContext) -> Section:
     )
     blocks: list[Block] = [Map(id="latent-map", rows=maps.rows[has_place], views=views, caption=caption, colour=colour)]
     blocks += [Prose(sentence(note)) for note in maps.notes]
-    return stated("projection", "Map", (_map_finding(maps.maps[0], context.noun), trained_on(maps.notes)), blocks)
+    return stated(
+        "projection", "Map", (_map_finding(maps.maps[0], context.noun), sentence(maps.training_rows_note)), blocks
+    )
 
 
 def _map_finding(placement: Placement, noun: str) -> str:

@@ -39,6 +39,9 @@ class Reconstruction:
     shown_errors: Doubles  # (3, m)
     notes: tuple[str, ...]
 
+    training_rows_note: str = ""
+    """Says that training rows are among those measured; "" where none are."""
+
     def row_values(self) -> RowValues:
         """The error of each row."""
         return RowValues(name="reconstruction error", rows=self.rows, values=self.errors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..base.model import Model
 from ..table.embeddings import Embeddings
 from ..table.selection import held_out, labels_of, sample
@@ -12,11 +14,11 @@ from .reconstruction import Reconstruction, pca_ratio, reconstruction_result
 def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Reconstruction:
     """Decode the codes of held-out images, where there are 20, and compare with the images."""
     rng = options.rng("reconstruction")
-    rows, words = held_out(table, options.test_rows, options, least=20)
+    rows, words, with_training = held_out(table, options.test_rows, options, least=20)
     progress(f"decoding {len(rows)} codes")
     images, made = reconstruct(table, model, rows)
     shape = images.shape[1:]
-    train = sample(table, "train" if table.has_split and "all splits" not in words else None, 10_000, options)
+    train = sample(table, "train" if table.has_split and not with_training else None, 10_000, options)
     progress("PCA of equal width")
     baseline = pca_ratio(table.vectors("pixels", train), images, table.width(table.code), rng=rng)
     labels = labels_of(table)
@@ -24,7 +26,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     notes = [f"{len(rows):,} {words}"]
     if size and (size.get("height"), size.get("width")) != shape[:2]:
         notes.append(f"compared at {shape[0]} × {shape[1]} pixels, to which the table has reduced its images")
-    return reconstruction_result(
+    result = reconstruction_result(
         images,
         made,
         rows,
@@ -35,3 +37,4 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         shown=options.shown,
         notes=notes,
     )
+    return replace(result, training_rows_note=notes[0] if with_training else "")

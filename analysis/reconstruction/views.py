@@ -23,7 +23,7 @@ from ..report.document import (
     Table,
     missing,
 )
-from ..report.estimate_rows import brackets, estimate, role_of, stated, trained_on
+from ..report.estimate_rows import brackets, estimate, stated
 from ..report.formatting import count, listed, number, percent, sentence
 from ..report.images import as_uint8
 from ..report.run_folder import Run, slides
@@ -49,7 +49,7 @@ def section(context: ReportContext) -> Section:
             return missing("reconstruction", "Reconstructions", note)
         return Section(id="reconstruction", title="Reconstructions", finding=note, blocks=(*during, *open_))
     rows = [estimate("this model", result.ratio)]
-    rows += [estimate(b.name, b.figure, role_of(b.name), note=b.note) for b in result.baselines]
+    rows += [estimate(b.name, b.figure, b.role, note=b.note) for b in result.baselines]
     text = (
         "Reconstruction ratio: mean error ‖x − G(E(x))‖ over the mean error against another image's reconstruction. "
         "0 is perfect, 1 says nothing about the image."
@@ -65,7 +65,9 @@ def section(context: ReportContext) -> Section:
     if during:
         blocks.append(Disclosure("The same images over training", during))
     blocks += [*open_, *(Prose(sentence(note)) for note in result.notes)]
-    return stated("reconstruction", "Reconstructions", (_ratio_finding(result), trained_on(result.notes)), blocks)
+    return stated(
+        "reconstruction", "Reconstructions", (_ratio_finding(result), sentence(result.training_rows_note)), blocks
+    )
 
 
 def _ratio_finding(reconstruction: Reconstruction) -> str:

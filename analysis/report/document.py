@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-Role = Literal["ours", "pixels", "pca", "untrained", "real", "supervised", "chance"]  # the network's own, or a baseline
+from ..base.baselines import Role
 
 
 @dataclass(frozen=True)

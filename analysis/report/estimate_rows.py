@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..base.baselines import NETWORK
-from .document import Block, Choice, Comparison, Estimate, Mark, Prose, Role, Section
-from .formatting import number, percent, plural, sentence
+from ..base.baselines import Role
+from .document import Block, Choice, Comparison, Estimate, Mark, Prose, Section
+from .formatting import number, percent, plural
 
 if TYPE_CHECKING:
     from ..base.statistics import Baseline, Interval
-
-
-TRAINING_ROWS = re.compile(r"all splits|includ\w*[^;.]* train|train\w*[^;.]* (includ|among)", re.IGNORECASE)
 
 
 def estimate(label: str, figure: Interval, role: Role = "ours", **more: Any) -> Estimate:
@@ -54,28 +50,6 @@ def stated(id: str, title: str, sentences: Sequence[str], blocks: Sequence[Block
     return Section(id=id, title=title, finding=finding, blocks=(*([Prose(" ".join(more))] if more else []), *blocks))
 
 
-def trained_on(notes: Sequence[str]) -> str:
-    """Quote, to stand right below the finding, a note that says that training rows are among those measured."""
-    note_of_rows = next((note for note in notes if TRAINING_ROWS.search(note)), "")
-    if not note_of_rows:
-        return ""
-    return sentence(note_of_rows) + ("" if "train" in note_of_rows else " Training rows are among them.")
-
-
-def role_of(name: str) -> Role:
-    """Role of a representation, or of a baseline, by its name."""
-    lowered = name.lower()
-    if lowered.startswith("untrained"):
-        return "untrained"
-    if name == NETWORK or name.startswith(f"{NETWORK}, "):
-        return "supervised"
-    if "pca" in lowered:
-        return "pca"
-    if lowered.startswith("pixel") or lowered.endswith("of pixels"):
-        return "pixels"
-    return "chance" if any(word in lowered for word in ("shuffl", "random", "chance", "mean")) else "ours"
-
-
 def readable(name: str) -> str:
     """Name a representation for people: "untrained.code" → "code, untrained"."""
     if name == "pixels":
@@ -85,10 +59,7 @@ def readable(name: str) -> str:
 
 def marks(baselines: tuple[Baseline, ...]) -> tuple[Mark, ...]:
     """Draw baselines as small marks in the row that they belong to."""
-    return tuple(
-        Mark(role if (role := role_of(b.name)) != "ours" else "chance", b.figure.value, readable(b.name))
-        for b in baselines
-    )
+    return tuple(Mark(b.role, b.figure.value, readable(b.name)) for b in baselines)
 
 
 def by_group(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.baselines import Role, representation_role
 from ..report.context import ReportContext
 from ..report.document import (
     Block,
@@ -19,12 +20,11 @@ from ..report.document import (
     Lines,
     Picture,
     Prose,
-    Role,
     Section,
     missing,
     one_of,
 )
-from ..report.estimate_rows import estimate, figure, readable, role_of
+from ..report.estimate_rows import estimate, figure, readable
 from ..report.formatting import count, listed, number, percent, sentence
 from ..report.images import as_uint8
 from ..terminal import TextTable, percent_interval
@@ -55,7 +55,7 @@ def _under(result: Robustness, method: str) -> list[AttackedProbe]:
 
 def _role(probe: AttackedProbe) -> Role:
     """Role of a probe's marks in charts."""
-    return role_of(probe.name) if probe.baseline else "ours"
+    return representation_role(probe.name) if probe.baseline else "ours"
 
 
 def _curves(result: Robustness) -> tuple[Block, ...]:

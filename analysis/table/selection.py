@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -49,25 +49,43 @@ def thin(rows: Ints, limit: int | None, options: Options) -> Ints:
     return np.sort(np.random.default_rng([options.seed, 7]).permutation(rows)[:limit])
 
 
+class HeldOut(NamedTuple):
+    """Rows to look at."""
+
+    rows: Ints
+    """(n,) of the table, ascending."""
+
+    words: str
+    """What they are called, after their number."""
+
+    with_training: bool = False
+    """Whether training rows are among them though the table has a split."""
+
+
 def held_out(
     table: Embeddings, limit: int | None, options: Options, *, least: int = 100, drawn: bool = False
-) -> tuple[Ints, str]:
-    """Rows to look at, and the words for them.
+) -> HeldOut:
+    """Test rows where there are at least `least`, else test and validation rows where they suffice, else all rows.
 
-    Test rows where there are at least `least`, else test and validation rows where they suffice, else rows of
-    all splits, of which it is said that they include training rows. drawn: whether a split drawn at random counts.
+    Args:
+        table: has the splits.
+        limit: of rows; None is all.
+        options: the seed by which a sample is drawn.
+        least: rows that suffice.
+        drawn: whether a split drawn at random counts.
     """
     if not (table.has_split or (drawn and table.has_drawn_split)):
-        return sample(table, None, limit, options), "rows (the table has no split, so that nothing is held out)"
+        words = "rows (the table has no split, so that nothing is held out)"
+        return HeldOut(sample(table, None, limit, options), words)
     test, validation = (len(independent(table, table.rows(name), options)) for name in ("test", "validation"))
     if test >= least:
-        return sample(table, "test", limit, options), "test rows"
+        return HeldOut(sample(table, "test", limit, options), "test rows")
     if test + validation >= least:
         rows = np.sort(np.concatenate([table.rows("test"), table.rows("validation")]))
         rows = independent(table, rows, options)
-        return thin(rows, limit, options), f"test and validation rows, since only {test} test rows exist"
+        return HeldOut(thin(rows, limit, options), f"test and validation rows, since only {test} test rows exist")
     words = f"rows of all splits, which includes training rows, since only {test} test rows exist"
-    return sample(table, None, limit, options), words
+    return HeldOut(sample(table, None, limit, options), words, with_training=True)
 
 
 def said(options: Options, table: Embeddings, one_each: bool = False, /, **counts: int) -> list[str]:

@@ -37,7 +37,7 @@ from analysis.report.document import (
     Table,
     all_blocks,
 )
-from analysis.report.estimate_rows import brackets, figure, readable, role_of, trained_on
+from analysis.report.estimate_rows import brackets, figure, readable
 from analysis.report.run_folder import GRIDS, Series, Warned, read_run
 from analysis.report_builder import build, write_report
 from analysis.results import KINDS, load, save
@@ -159,13 +159,13 @@ def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[
     """It stands below."""
     one_each(build(ReportContext()))
     one_each(build(ReportContext(run=read_run(folder))))
-    training = "assigned on 200 rows of all splits"
+    training = "200 rows of all splits, which includes training rows"
     noted = {
-        kind: replace(one, notes=(training,))
+        kind: replace(one, training_rows_note=training)
         for kind, one in results.items()
-        if hasattr(one, "notes") and kind != "overview"
+        if hasattr(one, "training_rows_note")
     }
-    told = {kind: replace(noted[kind], n_labels_used=100) for kind in ("label_efficiency", "probes")}
+    told = {kind: replace(results[kind], n_labels_used=100) for kind in ("label_efficiency", "probes")}
     more = build(ReportContext({**results, **noted, **told}, run=read_run(folder)))
     one_each(more)
     cautious = (
@@ -566,11 +566,12 @@ def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[
         ("shuffled", "chance", "shuffled"),
         ("random direction", "chance", "random direction"),
         ("mean image", "chance", "mean image"),
-        ("discriminator.conv2", "ours", "discriminator.conv2"),
+        ("discriminator.conv2", "chance", "discriminator.conv2"),
     ],
 )
 def test_baselines_are_known_by_their_names(name: str, role: str, shown: str) -> None:
-    assert role_of(name) == role and readable(name) == shown
+    assert Baseline(name, samples.near(0.5, 0.1, 100)).role == role
+    assert readable(name) == shown
 
 
 def test_a_run_folder_is_read_as_plain_files(folder: Path) -> None:
@@ -679,25 +680,14 @@ def test_names_that_hold_markup_come_through_as_text(tmp_path: Path) -> None:
 
 def test_a_note_on_training_rows_stands_beside_the_finding(results: dict[str, Any]) -> None:
     noted = {
-        kind: replace(results[kind], notes=("assigned on 200 rows of all splits",))
-        for kind in (
-            "code_parts",
-            "mixtures",
-            "projection",
-            "reconstruction",
-            "interpolation",
-            "neighbours",
-            "concepts",
-        )
+        kind: replace(results[kind], training_rows_note="200 rows of all splits, which includes training rows")
+        for kind in ("code_parts", "mixtures", "projection", "reconstruction", "interpolation")
     }
     report = build(ReportContext({**results, **noted}))
-    for id in ("code_parts", "mixtures", "projection", "reconstruction", "interpolation", "neighbours", "concepts"):
-        said = below(section(report, id))
-        assert said.endswith("Assigned on 200 rows of all splits. Training rows are among them."), id
+    for id in noted:
+        assert below(section(report, id)).endswith("200 rows of all splits, which includes training rows."), id
     for kind in ("reconstruction", "mixtures"):
         assert build(ReportContext({kind: noted[kind]})).lead.count("training images included") == 1
-    said = trained_on(("300 test rows", "includes 120 training images"))
-    assert said == "Includes 120 training images." and trained_on(("300 test rows", "train=5")) == ""
 
 
 def test_a_refused_analysis_says_why(results: dict[str, Any]) -> None:
