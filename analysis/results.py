@@ -230,7 +230,9 @@ def _unpack(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: s
         return math.nan if value is None else _number(value, key)
     if hint is int and isinstance(value, int) and abs(value) >= 2**63:
         raise AnalysisError(f"{key} is no 64-bit integer")
-    return validated(value, hint, key) if hint is Any else _exact(value, hint, key)
+    if hint is Any or typing.get_origin(hint) is typing.Literal:
+        return validated(value, hint, key)
+    return _exact(value, hint, key)
 
 
 def _array(value: Any, hint: Any, arrays: typing.Mapping[str, AnyArray], key: str) -> AnyArray:

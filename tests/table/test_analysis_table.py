@@ -191,7 +191,7 @@ def test_training_rows_are_looked_at_only_where_it_is_said(
 ) -> None:
     split = ["test"] * test + ["validation"] * validation + ["train"] * (100 - test - validation)
     path = write(tmp_path, code=np.ones((100, 2), np.float32), split=split)
-    found, words = held_out(Embeddings(path), None, Options(), least=20)
+    found, words, _ = held_out(Embeddings(path), None, Options(), least=20)
     assert (len(found), words) == (rows, said) and found.max() == rows - 1
 
 
