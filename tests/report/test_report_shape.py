@@ -70,7 +70,7 @@ def test_each_outcome_of_several_parts_has_its_sentence(results: dict[str, Any])
 def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
     note = "900 rows of all splits, which includes training rows, since only 9 test rows exist"
     for kind, section in (("geometry", geometry), ("prior_match", prior)):
-        changed = replace(results[kind], notes=(note,))
+        changed = replace(results[kind], training_rows_note=note)
         assert "includes training rows" in str(section(ReportContext({**results, kind: changed})).blocks[0])
 
 
