@@ -17,15 +17,15 @@ class Matching:
     """Categories named after labels on some rows, scored on others."""
 
     names: Ints  # (categories,) the label that each category stands for, -1 where it stands for none
-    rule: (
-        str  # "one to one" (Hungarian), "majority", "most confident", or "told": class k is label k, nothing is chosen
-    )
+    # How names were chosen: "one to one" (Hungarian), "majority" or "most confident"; "labels used" where the network
+    # was trained on labels, so that category k is label k and nothing is chosen.
+    rule: str
     accuracy: Interval  # share of scored rows whose category stands for their label
     n_matched: int  # rows that the names were chosen on
 
 
 def match_categories(
-    chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints], *, categories: int, classes: int = 0
+    chosen_on: tuple[Ints, Ints], scored_on: tuple[Ints, Ints], *, categories: int, classes: int = 0
 ) -> Matching:
     """Name categories after labels and say how often the names are right.
 
@@ -33,35 +33,43 @@ def match_categories(
     category has the label that most of its rows have; one that no row speaks for has none. InfoGAN's protocol
     (Chen et al. 2016, arXiv:1606.03657, §7.2), but names are chosen on other rows than those they are scored on.
 
-    Args: chosen_on, judged_on: (categories (n,), labels (n,)) of rows, label -1 = unlabelled, left out.
-        categories: how many there are. classes: how many labels there are, where these rows may lack the last ones.
-    Raises: AnalysisError where either has no labelled rows.
+    Args:
+        chosen_on: (categories (n,), labels (n,)) of the rows that choose names; label -1 = unlabelled, left out.
+        scored_on: the same of the rows that names are scored on.
+        categories: number of categories.
+        classes: number of labels, where these rows may lack the last ones.
+
+    Returns:
+        The names, the rule that chose them and their accuracy on `scored_on`.
+
+    Raises:
+        AnalysisError: if either has no labelled rows.
     """
-    for name, pair in (("choose names on", chosen_on), ("judge", judged_on)):
+    for name, pair in (("choose names on", chosen_on), ("score them on", scored_on)):
         same_length(categories=pair[0], labels=pair[1])
         if not (pair[1] >= 0).any():
             raise AnalysisError(f"categories cannot be compared with labels: there are no labelled rows to {name}")
-    labels = max(classes, 1 + int(chosen_on[1].max()), 1 + int(judged_on[1].max()))
+    labels = max(classes, 1 + int(chosen_on[1].max()), 1 + int(scored_on[1].max()))
     counts = contingency(*chosen_on, rows=categories, columns=labels)
     names = np.where(counts.sum(1) > 0, counts.argmax(1), -1)
     rule = "majority"
     if categories == labels:
         names, rule = _assigned(counts), "one to one"
-    is_labelled = judged_on[1] >= 0
-    right = names[judged_on[0][is_labelled]] == judged_on[1][is_labelled]
+    is_labelled = scored_on[1] >= 0
+    right = names[scored_on[0][is_labelled]] == scored_on[1][is_labelled]
     return Matching(names, rule, proportion(right), int(counts.sum()))
 
 
-def match_one_to_one(chosen_on: tuple[Ints, Ints], judged_on: tuple[Ints, Ints], *, categories: int) -> Matching:
+def match_one_to_one(chosen_on: tuple[Ints, Ints], scored_on: tuple[Ints, Ints], *, categories: int) -> Matching:
     """Give each label one category at most, as many rows as possible agreeing, and say how often the names are right.
 
     Where there are more categories than labels, those left over stand for none, and their rows count as wrong: the
     clustering accuracy of a rectangular assignment (Kuhn 1955). Arguments and errors as of `match_categories`.
     """
-    several = match_categories(chosen_on, judged_on, categories=categories)  # checks the rows
-    labels = 1 + max(int(chosen_on[1].max()), int(judged_on[1].max()))
+    several = match_categories(chosen_on, scored_on, categories=categories)  # checks the rows
+    labels = 1 + max(int(chosen_on[1].max()), int(scored_on[1].max()))
     names = _assigned(contingency(*chosen_on, rows=categories, columns=labels))
-    return score_names(names, "one to one", judged_on, several.n_matched)
+    return score_names(names, "one to one", scored_on, several.n_matched)
 
 
 def _assigned(counts: Ints) -> Ints:
@@ -73,13 +81,20 @@ def _assigned(counts: Ints) -> Ints:
     return names
 
 
-def score_names(names: Ints, rule: str, judged_on: tuple[Ints, Ints], n_matched: int = 0) -> Matching:
-    """Say how often names (categories,), -1 for none, are right on rows: categories (n,), labels (n,), -1 = unknown."""
-    is_labelled = judged_on[1] >= 0
-    return Matching(names, rule, proportion(names[judged_on[0][is_labelled]] == judged_on[1][is_labelled]), n_matched)
+def score_names(names: Ints, rule: str, scored_on: tuple[Ints, Ints], n_matched: int = 0) -> Matching:
+    """Compute the accuracy of names that are given.
+
+    Args:
+        names: (categories,) label of each category, -1 for none.
+        rule: how the names were chosen, see `Matching`.
+        scored_on: (categories (n,), labels (n,)) of rows; label -1 = unknown, left out.
+        n_matched: number of rows that the names were chosen on.
+    """
+    is_labelled = scored_on[1] >= 0
+    return Matching(names, rule, proportion(names[scored_on[0][is_labelled]] == scored_on[1][is_labelled]), n_matched)
 
 
-def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, Ints]) -> Matching:
+def match_by_confidence(chosen_on: tuple[Doubles, Ints], scored_on: tuple[Ints, Ints]) -> Matching:
     """Name each category i after the label of one row, argmax_n q(y_i|x_n), and say how often the names are right.
 
     The protocol of adversarial autoencoders (Makhzani et al. 2015, arXiv:1511.05644, §6): one label a category. Where
@@ -87,19 +102,25 @@ def match_by_confidence(chosen_on: tuple[Doubles, Ints], judged_on: tuple[Ints, 
     what they leave to the other categories does, the least of it, which is not rounded. Of rows that agree in that too
     the commonest label is the name, the lowest of equally common ones.
 
-    Args: chosen_on: (scores (n, k), labels (n,)) of rows, label -1 = unlabelled, left out.
-        judged_on: (categories (n,), labels (n,)) of other rows.
-    Raises: AnalysisError where either has no labelled rows.
+    Args:
+        chosen_on: (scores (n, k), labels (n,)) of the rows that choose names; label -1 = unlabelled, left out.
+        scored_on: (categories (n,), labels (n,)) of other rows, which names are scored on.
+
+    Returns:
+        The names, with the rule "most confident", and their accuracy on `scored_on`.
+
+    Raises:
+        AnalysisError: if either has no labelled rows.
     """
-    for name, pair in (("choose names on", chosen_on), ("judge", judged_on)):
+    for name, pair in (("choose names on", chosen_on), ("score them on", scored_on)):
         same_length(categories=pair[0], labels=pair[1])
         if not (pair[1] >= 0).any():
             raise AnalysisError(f"categories cannot be compared with labels: there are no labelled rows to {name}")
     is_labelled = chosen_on[1] >= 0
     scores, labels = chosen_on[0][is_labelled], chosen_on[1][is_labelled]
     names = np.array([np.bincount(labels[_surest(scores, k)]).argmax() for k in range(scores.shape[1])])
-    is_test_labelled = judged_on[1] >= 0
-    right = names[judged_on[0][is_test_labelled]] == judged_on[1][is_test_labelled]
+    is_test_labelled = scored_on[1] >= 0
+    right = names[scored_on[0][is_test_labelled]] == scored_on[1][is_test_labelled]
     return Matching(names, "most confident", proportion(right), len(labels))
 
 
@@ -129,12 +150,12 @@ def most_confident(scores: Floats, count: int) -> Ints:
 class Categories:
     """One categorical part of the code, or learned mixture, read as the category of the highest probability."""
 
-    part: str
+    part: str  # name of the part
     counts: Ints  # (k,) rows that each category has
     effective: Interval  # exp of the entropy of the usage: k where all are used alike, 1 where one is
     confidence: Interval  # mean probability of the chosen category
     table: Ints  # (k, classes) labelled rows; (k, 0) where nothing is labelled
-    matching: Matching | None
+    matching: Matching | None  # names by majority, one to one or as labelled; None where no labels decide
     shared: Interval | None  # normalised mutual information with the labels
     shuffled: float  # the same with shuffled labels
     baselines: tuple[Baseline, ...]  # accuracy of as many groups of something else, matched alike

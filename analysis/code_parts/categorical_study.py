@@ -42,7 +42,7 @@ KMEANS_ROWS = 10_000
 SHUFFLES = 100  # of labels, whose purity is what chance gives
 
 
-PROBE_LABELS = 2_000  # most labels of the probe that stands beside classes learned from labels
+PROBE_LABELS = 2_000  # most labels of the pixel probe, a baseline of classes learned from labels
 
 Decode = Callable[[Singles], Singles]
 
@@ -152,7 +152,12 @@ def _purity(
 ) -> tuple[Interval, tuple[Baseline, ...]]:
     """Return the purity of categories against labels, and that of other groups of `rows` and against shuffled labels.
 
-    Args: cross: (k, classes) counts of the pairs. pairs: categories and labels of the rows, (n,) each.
+    Args:
+        cross: (k, classes) counts of the pairs.
+        pairs: categories and labels of the rows, (n,) each.
+        rows: (n,) positions in the table.
+        others: other groupings of the rows, the baselines.
+        rng: draws resamples and shuffles.
     """
     (k, classes), (chosen, known_rows) = cross.shape, pairs
 
@@ -238,18 +243,29 @@ def _scored_as_labelled(
     options: Options,
     rng: np.random.Generator,
 ) -> tuple[Matching, tuple[Baseline, ...]]:
-    """Judge class k against label k, beside groups of pixels that are matched on validation rows, and a probe.
+    """Score class k against label k; baselines are other groupings, a probe of pixels and shuffled labels.
 
-    Args: judged: labels of `rows`, -1 where one is unknown or the row is of the train split.
+    Groups of pixels are named on validation rows, those of the untrained network by its class k.
+
+    Args:
+        table: of codes.
+        part: the categorical part.
+        rows: (n,) positions in the table.
+        labels: labels of all rows of the table, -1 = unlabelled.
+        scored: (n,) labels of `rows`, -1 where one is unknown or the row is of the train split.
+        names: (k,) label of each class, -1 where it is in no row.
+        others: other groupings of the rows, the baselines.
+        options: how many rows of validation are used.
+        rng: draws the probe's labels and the shuffle.
     """
     chosen = _columns_of(table, table.code, part)(rows).argmax(1)
-    matching = score_names(names, "told", (chosen, scored))
+    matching = score_names(names, "labels used", (chosen, scored))
     figures = []
     held = np.setdiff1d(sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows)
     for name, (scores, note) in others.items():
         groups = scores(rows).argmax(1), scored
         if name == "untrained":
-            figures.append(Baseline(name, score_names(names, "told", groups).accuracy, note))
+            figures.append(Baseline(name, score_names(names, "labels used", groups).accuracy, note))
         elif (labels[held] >= 0).any():
             pairs = (scores(held).argmax(1), labels[held]), groups
             right = match_categories(*pairs, categories=len(names), classes=1 + int(labels.max())).accuracy

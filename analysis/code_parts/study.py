@@ -20,16 +20,16 @@ from ..table.study_options import Options, Progress, decoder, needs_model, silen
 from .categorical_study import Decode, draw, is_discrete, study_part
 from .code_parts import Codes, Sweep, sweep_effect
 
-STEPS = 9
+STEPS = 9  # frames of a traversal
 
 
-FILMS = 8  # continuous numbers that are shown
+N_TRAVERSALS = 8  # continuous numbers of the largest effects, whose traversals are decoded
 
 
-MEASURED = 100  # base codes of an effect
+N_BASE_CODES = 100  # codes that an effect is averaged over
 
 
-MOST = 256  # continuous numbers that are measured
+MAX_NUMBERS = 256  # continuous numbers whose effect is measured
 
 
 DEVIATIONS = {"normal": 1.0, "uniform": 3**-0.5}  # of the priors N(0, 1) and U(-1, 1)
@@ -114,11 +114,11 @@ def _sweeps(
     if not numbers or len(rows) < 2:
         return _Moved()
     # Drawn, not the first ones: tables that are sorted by class would compare images of a single class.
-    codes, filled = _bases(table, parts, subsample(rows, MEASURED, rng=rng), rng)
+    codes, filled = _bases(table, parts, subsample(rows, N_BASE_CODES, rng=rng), rng)
     plain, values = decode(codes), table.vectors(table.code, rows)
     unrelated = change(plain, plain[derangement(len(codes), rng=rng)])
     result = []
-    for part, i in numbers[:MOST]:
+    for part, i in numbers[:MAX_NUMBERS]:
         progress(f"moving {part['name']} {i + 1}")
         column = int(part["start"]) + i
         ends = _ends(str(part["kind"]), values[:, column])
@@ -140,9 +140,11 @@ def _sweeps(
     baselines = _random_directions(parts, values, codes, unrelated, decode, rng)
     chosen = spread(rows, labels, options.shown, rng)
     bases = _bases(table, parts, chosen, rng)[0]
-    shown = [_filmed(sweep, column, bases, decode) for sweep, column in result[:FILMS]]
-    notes = [f"only the first {MOST} of {len(numbers)} continuous numbers were moved"] if len(numbers) > MOST else []
-    sweeps = (*shown, *(sweep for sweep, _ in result[FILMS:]))
+    shown = [_with_frames(sweep, column, bases, decode) for sweep, column in result[:N_TRAVERSALS]]
+    notes = []
+    if len(numbers) > MAX_NUMBERS:
+        notes.append(f"only the first {MAX_NUMBERS} of {len(numbers)} continuous numbers were moved")
+    sweeps = (*shown, *(sweep for sweep, _ in result[N_TRAVERSALS:]))
     return _Moved(sweeps, chosen, baselines, (*notes, *_narrow(parts, values), *filled))
 
 
@@ -216,7 +218,7 @@ def _set(codes: Singles, columns: Any, values: Any) -> Singles:
     return moved
 
 
-def _filmed(sweep: Sweep, column: int, codes: Singles, decode: Decode) -> Sweep:
+def _with_frames(sweep: Sweep, column: int, codes: Singles, decode: Decode) -> Sweep:
     at = np.linspace(*sweep.ends, STEPS)
     images = decode(np.concatenate([_set(codes, column, float(value)) for value in at]))
     frames = to_pixels(images).reshape(STEPS, len(codes), *images.shape[1:]).swapaxes(0, 1)

@@ -89,8 +89,8 @@ MLE_OF_CUBES: Doubles = np.array(
 class Shape:
     """Dimensions and hubs of (n, d) rows."""
 
-    representation: str
-    baseline: bool
+    representation: str  # name of what the rows are
+    baseline: bool  # whether it is a baseline of the code
     width: int  # d
     rows: int  # n looked at
     two_nn: Interval  # intrinsic dimension from the ratio of the two nearest distances
@@ -109,7 +109,7 @@ class Geometry:
 
     kind: ClassVar[str] = "geometry"
 
-    shapes: tuple[Shape, ...]
+    shapes: tuple[Shape, ...]  # of the code, then of its baselines
     null: tuple[Baseline, ...]  # of independent normal columns with the code's variances, a figure each
     notes: tuple[str, ...]
 
@@ -126,7 +126,15 @@ def shape_of(
 ) -> Shape:
     """Measure (n, d) rows, of which at most `rows` are looked at.
 
-    Raises: AnalysisError for fewer than 50 rows, or where fewer than 30 differ.
+    Args:
+        x: (n, d) rows.
+        rng: draws the rows and the parts that jackknives leave out.
+        rows: the most rows.
+        representation: name of what the rows are.
+        baseline: whether it is one of the baselines.
+
+    Raises:
+        AnalysisError: for fewer than 50 rows, or if fewer than 30 differ.
     """
     rng = as_rng(rng)
     check_counts(50, rows=rows)
@@ -165,13 +173,16 @@ def _has_twins(x: Floats) -> bool:
 
 
 def two_nn(distances: Doubles) -> Interval:
-    """Intrinsic dimension d: μ = r₂ / r₁ has P(μ > t) = t^−d. Args: distances: (n, ≥ 2) to others, nearest first.
+    """Intrinsic dimension d: μ = r₂ / r₁ has P(μ > t) = t^−d.
 
     The fit of −log(1 − F(μ)) = d log μ through the origin, without the DISCARD largest ratios (Facco et al. 2017,
     Sci. Rep. 7, 12140). As the likelihood of the n′ = (1 − DISCARD) n smallest of n exponentials, censored above,
     it is d = n′ / (Σ log μ_i + (n − n′) log μ_n′), and 2 n′ d / d̂ is χ² with 2 n′ degrees of freedom. That is the
     figure and its interval (Denti et al. 2022, Sci. Rep. 12, 20005): less varying than the slope, and exact; its upper
     bound is raised as of `with_edges`.
+
+    Args:
+        distances: (n, at least 2) to other rows, nearest first.
     """
     from scipy.stats import chi2
 
@@ -249,7 +260,7 @@ def with_edges(interval: Interval, of_cubes: Doubles) -> Interval:
     curvature within the distance of the nearest rows, nor for noise, which raise an estimate.
 
     Args:
-        found: an estimate, with the interval for its mean over other rows.
+        interval: an estimate, with the interval for its mean over other rows.
         of_cubes: (dimensions, sizes) what is estimated, see `CUBES`.
     """
     if not (math.isfinite(interval.value) and math.isfinite(interval.high)):
@@ -271,6 +282,8 @@ def hubness(index: Ints, *, k: int, rng: np.random.Generator) -> Interval:
 
     Args:
         index: (n, m ≥ k) nearest other rows of each, nearest first.
+        k: number of neighbours that count.
+        rng: draws the parts that the jackknife leaves out.
     """
     n = len(index)
     counts = np.bincount(index[:, :k].ravel(), minlength=n).astype(np.float64)

@@ -11,19 +11,19 @@ from ..table.selection import held_out
 from ..table.study_options import Options, Progress, silent
 from .intrinsic_dimension import Geometry, null_shape, shape_of
 
-LOOKED_AT = 5000  # rows whose neighbours are found
+MAX_ROWS = 5000  # rows whose neighbours are searched
 
 
-FEWEST = 50
+MIN_ROWS = 50
 
 
 def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Geometry:
     """Measure the dimensions and hubs of the codes, beside features, pixels and the untrained network."""
     rng = options.rng("geometry")
-    limit = LOOKED_AT if options.test_rows is None else min(options.test_rows, LOOKED_AT)
+    limit = MAX_ROWS if options.test_rows is None else min(options.test_rows, MAX_ROWS)
     rows, words, with_training = held_out(table, limit, options, least=1000)
-    if len(rows) < FEWEST:
-        raise AnalysisError(f"the shape of a cloud needs at least {FEWEST} rows, and there are {len(rows)}")
+    if len(rows) < MIN_ROWS:
+        raise AnalysisError(f"the shape of a cloud needs at least {MIN_ROWS} rows, and there are {len(rows)}")
     shapes, notes = [], [f"{len(rows):,} {words}"]
     null: tuple[Baseline, ...] = ()
     for wanted in representations(table):

@@ -183,7 +183,13 @@ def shorten(
 
     Codes are counted in each path's extent, so that their unit changes nothing.
 
-    Args: free: (d,) columns that may move, by default all. step: of the differences, as a share of the extent.
+    Args:
+        decode: maps codes (n, d) to images.
+        codes: (p, steps, d) the paths that the search begins with; their ends stay.
+        free: (d,) columns that may move, by default all.
+        rounds: the most rounds of the search.
+        tolerance: share of the energy that a round must gain for another.
+        step: of the differences, as a share of the extent.
     """
     moved: Doubles = np.array(codes, np.float64)
     columns = np.arange(moved.shape[2]) if free is None else np.flatnonzero(free)

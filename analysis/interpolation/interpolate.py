@@ -58,9 +58,8 @@ class Interpolations:
     pairs: Ints  # (p, 2) positions in the table of start and end
     labels: Strings  # (p, 2), "" if unlabelled
     frames: Pixels  # (p, steps, h, w, c) decoded
-    midpoint: (
-        Interval | None
-    )  # distance of the decoded midpoints to the nearest real image, mean over pairs (L2, [0, 1])
+    # distance of the decoded midpoints to the nearest real image, mean over pairs (L2, pixels in [0, 1])
+    midpoint: Interval | None
     baselines: tuple[Baseline, ...]  # the same of the pixel-wise blend of the two images, and of other real images
     notes: tuple[str, ...]
     between: str = "images of different classes"
@@ -108,7 +107,11 @@ def path(
 def pairs_of_classes(labels: Ints, rows: Ints, *, count: int, rng: np.random.Generator) -> Ints:
     """Draw `count` pairs of rows of different classes, classes start in turn: (count, 2) positions.
 
-    Args: labels: (n,) of `rows`, -1 = unlabelled; where fewer than two classes occur any two rows are paired.
+    Args:
+        labels: (n,) of `rows`, -1 = unlabelled; if fewer than two classes occur, any two rows are paired.
+        rows: (n,) positions in the table.
+        count: number of pairs.
+        rng: draws the pairs.
     """
     if len(rows) < 2:
         raise AnalysisError(f"a path needs two images, and there are {len(rows)} rows to choose from")

@@ -32,8 +32,13 @@ def drawn_pairs(
 ) -> Pairs:
     """Draw at most `count` pairs of `rows`, (p, 2) positions.
 
-    Args: asked: "classes" (the default) for images of different classes, "images" for any two, "A:B" for images of
-        class A and class B, or for the two images of these ids, of whatever split.
+    Args:
+        table: of codes.
+        wanted_pairs: "classes" (the default) for images of different classes, "images" for any two, "A:B" for images
+            of class A and class B, or for the two images of these ids, of whatever split.
+        rows: (n,) positions in the table that pairs are drawn from.
+        count: number of pairs.
+        rng: draws the pairs.
     """
     labels = labels_of(table)
     known_labels = labels[0][rows] if labels else np.full(len(rows), -1)
@@ -56,9 +61,9 @@ def drawn_pairs(
         ids = table.ids(np.arange(table.n)) if ids is None else ids
         result.append(_by_id(pair, ids, names))
         words.append(f"images {' and '.join(ids[result[-1][0]])}")
-    turns = [pairs[i] for i in range(count) for pairs in result if i < len(pairs)]
+    alternating = [pairs[i] for i in range(count) for pairs in result if i < len(pairs)]
     notes = ("images that were named by their ids may be of any split",) if ids is not None else ()
-    return Pairs(np.array(turns[: max(count, len(result))], np.int64), "; ".join(words), notes)
+    return Pairs(np.array(alternating[: max(count, len(result))], np.int64), "; ".join(words), notes)
 
 
 def _split(pair: str, names: Sequence[str]) -> tuple[str, str] | None:

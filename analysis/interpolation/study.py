@@ -22,16 +22,16 @@ from .interpolate import Interpolations, PathKind, choose_along
 from .pairs import drawn_pairs
 from .paths import WALKS, lerp
 
-MEASURED = 200  # pairs whose middles are compared with real images, where no geodesic must be found
+N_MIDPOINT_PAIRS = 200  # pairs whose midpoints are compared with real images, where no geodesic must be found
 
 
-COMPARED = 24  # pairs on which every kind is measured, at most
+MAX_COMPARED_PAIRS = 24  # pairs on which every kind is measured, at most
 
 
 DECODED = 12_000  # codes that a round of the search for geodesics decodes, nearly
 
 
-FEWEST = 4
+MIN_COMPARED_PAIRS = 4  # pairs on which every kind is measured, at least
 
 
 ROUNDS, GAIN = 8, 0.01  # of the search, and the share of the energy that a round must gain for another
@@ -103,7 +103,7 @@ def study(
         raise AnalysisError(f"what lies between two images needs a path of at least 3 steps, not {steps}")
     rows, words, with_training = held_out(table, options.test_rows, options)
     along, reason = choose_along(table.prior) if along == "auto" else (along, "asked for")
-    chosen = drawn_pairs(table, between, rows, count=max(MEASURED, options.shown), rng=rng)
+    chosen = drawn_pairs(table, between, rows, count=max(N_MIDPOINT_PAIRS, options.shown), rng=rng)
     pairs, notes = chosen.pairs, [f"pairs of {words}", *chosen.notes]
     codes = table.vectors(table.code, thin(rows, 2000, options))[:, table.continuous]
     shell, whose = shell_of(table.prior, codes)
@@ -151,7 +151,7 @@ def study(
 
 def _as_many_as(width: int, steps: int, *, at_least: int) -> int:
     """Pairs whose geodesics are found in seconds."""
-    return max(FEWEST, min(COMPARED, DECODED // (width * (steps - 2))), at_least)
+    return max(MIN_COMPARED_PAIRS, min(MAX_COMPARED_PAIRS, DECODED // (width * (steps - 2))), at_least)
 
 
 def _names(table: Embeddings, pairs: Ints) -> Any:

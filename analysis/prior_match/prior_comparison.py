@@ -18,7 +18,7 @@ PRIORS = {"normal": (0.0, 1.0), "uniform": (0.0, 3**-0.5)}  # mean and deviation
 NULLS = 5  # pairs of draws
 
 
-MEASURED = 10_000  # draws whose moments stand for those of another prior
+N_MOMENT_DRAWS = 10_000  # draws whose moments stand for those of another prior
 
 Draw = Callable[[int], Floats]
 """n -> n draws from a prior, (n, d), others at every call."""
@@ -28,7 +28,7 @@ Draw = Callable[[int], Floats]
 class PartOfPrior:
     """One part of a code beside draws from its prior."""
 
-    name: str
+    name: str  # of the part
     kind: str  # "normal", "uniform", or another, whose draws were given
     codes: TwoSample  # codes and draws
     null: TwoSample  # as many other draws and draws, the median of NULLS: what no difference looks like
@@ -43,7 +43,7 @@ class PriorComparison:
     kind: ClassVar[str] = "prior_match"
 
     parts: tuple[PartOfPrior, ...]
-    rows: int
+    rows: int  # rows of the table whose codes were compared
     notes: tuple[str, ...]
 
     training_rows_note: str = ""
@@ -55,7 +55,11 @@ class PriorComparison:
 
 
 def draw_prior(kind: str, rows: int, width: int, *, rng: np.random.Generator) -> Floats:
-    """Draw (rows, width) numbers from N(0, 1) or U(-1, 1). Raises: AnalysisError for another kind."""
+    """Draw (rows, width) numbers from N(0, 1) or U(-1, 1).
+
+    Raises:
+        AnalysisError: for another kind of prior.
+    """
     if kind not in PRIORS:
         raise AnalysisError(f"a prior of kind {kind!r} cannot be drawn from here: known are {', '.join(PRIORS)}")
     if kind == "normal":
@@ -74,8 +78,13 @@ def compare_with_prior(
 ) -> PartOfPrior:
     """Compare (n, d) codes with draws from their prior, at most `rows` of each.
 
-    Args: kind: "normal" N(0, 1) or "uniform" U(-1, 1); with `draws`, what the prior is called. draws: from any prior,
-        as a function or as (m, d) independent rows.
+    Args:
+        codes: (n, d).
+        kind: "normal" N(0, 1) or "uniform" U(-1, 1); with `draws`, what the prior is called.
+        rng: draws from the prior, rows and permutations.
+        name: of the part.
+        rows: the most rows of each.
+        draws: from any prior, as a function or as (m, d) independent rows.
     """
     rng = as_rng(rng)
     codes = as_codes(codes)
@@ -104,5 +113,5 @@ def _two(draws: Draw | Floats, n: int, rng: np.random.Generator) -> tuple[Floats
 
 def _moments(draws: Draw | Floats) -> tuple[Doubles, Doubles]:
     """Mean and deviation of each column of draws: (d,), (d,)."""
-    drawn = draws if isinstance(draws, np.ndarray) else draws(MEASURED)
+    drawn = draws if isinstance(draws, np.ndarray) else draws(N_MOMENT_DRAWS)
     return drawn.mean(0, dtype=np.float64), drawn.std(0, dtype=np.float64)

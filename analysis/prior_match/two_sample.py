@@ -18,10 +18,10 @@ from ..errors import AnalysisError
 ROWS = 1000  # of each side; the kernel matrix has (2 · ROWS)² entries
 
 
-REPEATS = 199
+REPEATS = 199  # permutations
 
 
-PROJECTIONS = 50
+PROJECTIONS = 50  # directions of the sliced distance
 
 
 BLOCK = 64  # permutations at once
@@ -31,18 +31,18 @@ BLOCK = 64  # permutations at once
 class TwoSample:
     """How far two sets of rows, n and m of them, are apart."""
 
-    n: int
-    m: int
+    n: int  # rows of the first set
+    m: int  # rows of the second set
     mmd: float  # unbiased squared maximum mean discrepancy, about 0 where the two are one
-    mmd_p: float
+    mmd_p: float  # p of `mmd`, by permutations
     bandwidth: float  # of its Gaussian kernel: the median distance between rows
     wasserstein: float  # sliced W₂: root mean square over directions
-    wasserstein_p: float
+    wasserstein_p: float  # p of `wasserstein`, by permutations
     wasserstein_null: float  # its mean where rows are exchanged: what n and m rows of one distribution have
     ks: Doubles  # (d,) Kolmogorov–Smirnov statistic of each column
-    ks_p: Doubles  # (d,)
+    ks_p: Doubles  # (d,) their p
     rejected: Ints  # columns that differ, by Benjamini and Hochberg at a false discovery rate of 0.05
-    permutations: int
+    permutations: int  # how many; p is at least 1 / (1 + permutations)
 
 
 def two_sample(
@@ -54,11 +54,22 @@ def two_sample(
     repeats: int = REPEATS,
     projections: int = PROJECTIONS,
 ) -> TwoSample:
-    """Compare (n, d) rows `x` with (m, d) rows `y`; at most `rows` of each are looked at.
+    """Test whether two sets of rows have one distribution, by three statistics.
 
-    Source: Gretton et al. 2012 (JMLR 13), eq. 3, median heuristic; Rabin et al. 2012 and Bonneel et al. 2015 for
-    the sliced distance; Phipson & Smyth 2010 for p; Benjamini & Hochberg 1995. Raises: AnalysisError for fewer
-    than 10 rows on a side or unequal widths.
+    Args:
+        x: (n, d) rows.
+        y: (m, d) rows.
+        rng: draws rows, permutations and directions.
+        rows: the most rows of each.
+        repeats: number of permutations.
+        projections: number of directions of the sliced distance.
+
+    Raises:
+        AnalysisError: for fewer than 10 rows on a side or unequal widths.
+
+    Source:
+        Gretton et al. 2012 (JMLR 13), eq. 3, median heuristic; Rabin et al. 2012 and Bonneel et al. 2015 for
+        the sliced distance; Phipson & Smyth 2010 for p; Benjamini & Hochberg 1995.
     """
     rng = as_rng(rng)
     check_counts(repeats=repeats, projections=projections)

@@ -63,7 +63,18 @@ def reconstruction_result(
     shown: int = 8,
     notes: Sequence[str] = (),
 ) -> Reconstruction:
-    """Measure reconstructions of `rows` (n,), images and reconstructions (n, h, w, c) in [0, 1].
+    """Measure reconstructions of images.
+
+    Args:
+        images: (n, h, w, c) in [0, 1].
+        reconstructions: (n, h, w, c) in [0, 1].
+        rows: (n,) their positions in the table.
+        rng: draws the other image of each, and resamples.
+        labels: (n,) of the images.
+        classes: names of the labels.
+        baselines: ratios of something else, measured alike.
+        shown: images of each group that are shown.
+        notes: what to know about the rows.
 
     Source: the ratio is EGr / EGr_b of the BiGAN authors' training log (Donahue et al., arXiv:1605.09782).
     """
@@ -98,7 +109,14 @@ def reconstruction_result(
 
 
 def pca_ratio(train: Floats, images: Singles, width: int, *, rng: np.random.Generator) -> Baseline:
-    """The ratio of a PCA of `width` components, fitted on train pixels (m, p), on images (n, h, w, c)."""
+    """Measure the reconstructions of a PCA of pixels: a baseline.
+
+    Args:
+        train: (m, p) pixels that the PCA is fitted on.
+        images: (n, h, w, c) in [0, 1] that it reconstructs.
+        width: number of components.
+        rng: draws the other image of each, and resamples.
+    """
     pca = fit_pca(train, width, rng=rng)
     flat = images.reshape(len(images), -1)
     restored = np.clip(pca.restore(pca.project(flat)), 0, 1).reshape(images.shape)

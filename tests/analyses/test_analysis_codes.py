@@ -50,7 +50,7 @@ def test_names_are_chosen_on_other_rows_than_those_judged():
 def test_rows_without_a_label_are_left_out():
     counts = contingency(np.array([0, 1, 1]), np.array([0, -1, 1]), rows=2, columns=2)
     assert counts.tolist() == [[1, 0], [0, 1]]
-    with pytest.raises(AnalysisError, match="no labelled rows to judge"):
+    with pytest.raises(AnalysisError, match="no labelled rows to score"):
         match_categories((np.array([0]), np.array([0])), (np.array([0]), np.array([-1])), categories=1)
 
 

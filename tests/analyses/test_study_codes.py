@@ -15,7 +15,7 @@ from analysis.base.arrays import Doubles
 from analysis.base.clustering_scores import effective_number
 from analysis.code_parts.categorical import purity_of, shared_information
 from analysis.code_parts.code_parts import Codes, sweep_effect
-from analysis.code_parts.study import MEASURED
+from analysis.code_parts.study import N_BASE_CODES
 from analysis.code_parts.study import study as study_codes
 from analysis.runner import run_study
 from analysis.table.study_options import Options
@@ -175,7 +175,7 @@ def test_an_effect_is_the_change_from_end_to_end_over_that_between_unrelated_cod
     first, second = found.sweeps
     assert (first.part, first.dimension, first.ends) == ("style", 0, (-1.0, 1.0))
     # |1 − (−1)| = 2 over E|u − v| = 2/3 of independent U(-1, 1).
-    assert first.effect.low < 3 < first.effect.high and first.effect.n == MEASURED
+    assert first.effect.low < 3 < first.effect.high and first.effect.n == N_BASE_CODES
     assert (second.dimension, second.effect.value) == (1, 0)
 
 
@@ -206,7 +206,7 @@ def test_where_all_numbers_do_alike_a_random_direction_does_as_much(tmp_path: Pa
 def test_parts_that_the_encoder_does_not_give_are_drawn_from_the_prior(tmp_path: Path) -> None:
     model = Linear(weights(style1=[1, 0, 0]))
     found = study(planted(tmp_path), model)
-    given = next(codes for codes in model.given if len(codes) == MEASURED)
+    given = next(codes for codes in model.given if len(codes) == N_BASE_CODES)
     assert np.abs(given[:, NOISE]).max() <= 1 and given[:, NOISE].std() == pytest.approx(3**-0.5, abs=0.06)
     assert set(np.unique(given[:, CLASS])) == {0, 1} and (given[:, CLASS].sum(1) == 1).all()
     assert "noise: not given by the encoder, so drawn from the prior" in found.notes
@@ -216,7 +216,7 @@ def test_a_condition_that_the_encoder_does_not_give_is_drawn_as_a_class(tmp_path
     parts = [PARTS[0], PARTS[1] | {"encoded": False}, PARTS[2]]
     model = Linear(weights(style1=[1, 0, 0]))
     found = study(planted(tmp_path, parts), model)
-    given = next(codes for codes in model.given if len(codes) == MEASURED)
+    given = next(codes for codes in model.given if len(codes) == N_BASE_CODES)
     assert found.categories == () and set(np.unique(given[:, CLASS])) == {0, 1} and (given[:, CLASS].sum(1) == 1).all()
     assert {one.part for one in found.sweeps} == {"style"}
 
@@ -224,7 +224,7 @@ def test_a_condition_that_the_encoder_does_not_give_is_drawn_as_a_class(tmp_path
 def test_effects_are_of_codes_from_all_over_a_table_that_is_sorted_by_label(tmp_path: Path) -> None:
     model = Linear(weights(class1=[1, 0, 0], class2=[0, 1, 0], class3=[0, 0, 1], style1=[1, 1, 1]))
     found = study(planted(tmp_path), model)
-    given = next(codes for codes in model.given if len(codes) == MEASURED)
+    given = next(codes for codes in model.given if len(codes) == N_BASE_CODES)
     assert given[:, CLASS].sum(0).min() > 20
     labels = columns()["label"][found.bases]
     assert sorted(labels.tolist()) == [0, 0, 0, 1, 1, 1, 2, 2]
@@ -297,7 +297,7 @@ def test_classes_that_were_told_labels_are_judged_as_they_are_so_that_a_permutat
     (one,) = study(permuted).categories
     test = permuted.rows("test")
     chosen, labels = columns()["code"][test][:, CLASS].argmax(1), columns()["label"][test]
-    assert one.matching is not None and (one.matching.rule, one.n_labels_used) == ("told", 30)
+    assert one.matching is not None and (one.matching.rule, one.n_labels_used) == ("labels used", 30)
     assert one.matching.accuracy.value == np.mean(chosen == labels) < 0.2
     code = columns()["code"]
     code[:, CLASS] = code[:, CLASS][:, [2, 0, 1]]  # class k is label k
