@@ -16,7 +16,7 @@ from .mixtures.views import shared_with_labels
 from .report.context import ReportContext
 from .report.document import Report, Section
 from .report.estimate_rows import figure, labels_used_note
-from .report.formatting import family_name, listed, number, percent, plural, sentence
+from .report.formatting import best_of, family_name, listed, number, percent, plural, sentence
 
 if TYPE_CHECKING:
     from .label_efficiency.curves import Efficiency
@@ -82,8 +82,7 @@ def _features(context: ReportContext) -> str:
         return ""  # the section itself speaks of numbers
     best = max(learned, key=lambda i: few.scores[i].value)
     name = few.representations[best]
-    of_several = f" (best of {len(learned)})" if len(learned) > 1 else ""
-    text = f"From {trained_on_labels(few)}, {name}{of_several} names {figure(few.scores[best])} of "
+    text = f"From {trained_on_labels(few)}, {name}{best_of(len(learned))} names {figure(few.scores[best])} of "
     text += f"{plural(few.n_test, f'test {context.noun}')} right"
     labels_used = f" {labels_used_note(efficiency.n_labels_used)}".rstrip()
     for gap in few.differences:

@@ -42,7 +42,7 @@ def categories_in_short(codes: Codes | None) -> str:
         return f"{used} of the {len(best.counts)} {best.nouns} of “{best.part}” are effectively in use."
     pixels = next((b.figure for b in best.baselines if b.role == "pixels"), None)
     pixel_text = f"; {BASELINES['pixels']} {figure(pixels)}" if pixels is not None else ""
-    chosen = best_of(len(codes.categories), "part")
+    chosen = best_of(len(codes.categories))
     return (
         f"The {len(best.counts)} {best.nouns} of “{best.part}”{chosen} name {figure(best.matching.accuracy)} of "
         f"{count(best.matching.accuracy.n)} {_images(codes, best)} right{pixel_text}."
@@ -80,7 +80,7 @@ def _finding(categories: Categories, codes: Codes) -> str:
     right = categories.matching.accuracy
     baseline_texts = [f"{_baseline(b)} {percent(b.figure.value)}" for b in _ordered(categories.baselines)]
     return (
-        f"The {k} {categories.nouns} of “{categories.part}”{best_of(len(codes.categories), 'part')} name "
+        f"The {k} {categories.nouns} of “{categories.part}”{best_of(len(codes.categories))} name "
         f"{figure(right)} of "
         f"{_images(codes, categories)} right, {_how(categories)} (n = "
         f"{count(right.n)}){'; ' * bool(baseline_texts)}{listed(baseline_texts)}; "

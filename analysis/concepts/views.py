@@ -69,7 +69,7 @@ def concept_finding(table: ConceptTable, noun: str = "image") -> str:
     real = [concept for concept in best if concept.significant]
     text = (
         f"{count(len(real))} of {plural(len(best), 'concept')} {'has' if len(real) == 1 else 'have'} a significant "
-        f"direction on test {noun}s (n = {count(max(concept.score.n for concept in best))}, q ≤ {SIGNIFICANT}, 95 % "
+        f"direction on test {noun}s (n = {count(max(concept.score.n for concept in best))}, q ≤ {SIGNIFICANT}, "
         "intervals above chance)"
     )
     if not real:

@@ -135,20 +135,19 @@ def _finding(disentanglement: Disentanglement) -> str:
     score = disentanglement.scores[0]
     chance = score.value.low <= score.shuffled or score.p_value > SIGNIFICANT
     baseline_texts = [f"{_baseline_name(b.name)} {number(b.figure.value, 3)}" for b in score.baselines]
-    figures = (
-        f"({score.name} {brackets(score.value, 3)} over {plural(len(disentanglement.factors), 'factor')}, n = "
-        f"{count(score.value.n)}; "
-        f"{listed([f'shuffled factors {number(score.shuffled, 3)}', *baseline_texts])})"
-    )
+    measured = f"({score.name} {brackets(score.value, 3)}, n = {count(score.value.n)})"
+    factors = f"over {plural(len(disentanglement.factors), 'factor')}"
+    baselines = f"{listed([f'shuffled factors {number(score.shuffled, 3)}', *baseline_texts])}, {factors}"
     if chance:
-        return f"No single number of the code stands for a single factor beyond what chance gives {figures}."
+        return f"No single number of the code stands for a single factor beyond chance {measured}; {baselines}."
     if not score.rotated_p <= SIGNIFICANT:
         return (
-            "Single numbers of the code stand for single factors no more than numbers of its random rotations do "
-            f"{figures}: its axes mean nothing by themselves."
+            f"Single numbers of the code stand for factors no more than those of its random rotations {measured}; "
+            f"its axes mean nothing by themselves; {baselines}."
         )
-    more = "Single numbers of the code stand for single factors more than numbers of its random rotations do"
-    return f"{more} {figures}."
+    return (
+        f"Single numbers of the code stand for factors more than those of its random rotations {measured}; {baselines}."
+    )
 
 
 def _baseline_name(name: str) -> str:

@@ -174,12 +174,16 @@ def _few_finding(efficiency: Efficiency, few: FewLabels, needed: str, noun: str)
     best = max(learned, key=lambda i: few.scores[i].value)
     name, score = few.representations[best], few.scores[best]
     chosen = f"{name}{best_of(len(learned))}"
-    text = f"With {trained_on_labels(few)}, {chosen} predicts {figure(score)} of test {noun}s correctly"
+    tested = plural(few.n_test, f"test {noun}")
+    text = f"With {trained_on_labels(few)}, {chosen} predicts {figure(score)} of {tested} correctly"
     if _is_number(few):
-        text = f"With {trained_on_labels(few)}, {chosen} predicts {efficiency.target} with R² {brackets(score)}"
-    counted = f"(n = {plural(few.accuracy.shape[1], 'draw')}, {plural(few.n_test, f'test {noun}')})"
+        text = (
+            f"With {trained_on_labels(few)}, {chosen} predicts {efficiency.target} of {tested} with R² "
+            f"{brackets(score)}"
+        )
+    counted = f"; measured on {plural(few.accuracy.shape[1], 'draw')} of labels, the same for both"
     compared = _compared(few, name)
-    return f"{text}{compared and ', '}{compared} {counted}{_no_more_than_the_mean(few, name)}{needed}."
+    return f"{text}{compared and ', '}{compared}{_no_more_than_the_mean(few, name)}{counted}{needed}."
 
 
 def _compared(few: FewLabels, name: str) -> str:
@@ -197,7 +201,7 @@ def _compared(few: FewLabels, name: str) -> str:
     else:
         relation = "points more" if gap.value >= 0 else "points fewer"
         size, ends = f"{abs(100 * gap.value):.1f}", f"[{number(100 * gap.low, 1)}, {number(100 * gap.high, 1)}]"
-    return f"{size} {relation} than raw pixels on the same draws {ends}{sure}"
+    return f"{size} {relation} than raw pixels {ends}{sure}"
 
 
 def _no_more_than_the_mean(few: FewLabels, name: str) -> str:

@@ -93,9 +93,9 @@ def separate_groups(mixture: Mixture) -> str:
     )
     looked = f"on {fitted}, n = {count(separation.rows)}"
     if separation.groups == 1:
-        return f", whose components are parts of one group: no valley is shown between them ({looked})"
+        return f"; its components are parts of one group: no valley is shown between them ({looked})"
     return (
-        f", whose components form {count(separation.groups)} separate groups with valleys between them (p ≤ 0.05, "
+        f"; its components form {count(separation.groups)} separate groups with valleys between them (p ≤ 0.05, "
         f"{looked})"
     )
 
@@ -106,7 +106,7 @@ def halves_agree(mixture: Mixture) -> str:
     if split_half is None:
         return ""
     return (
-        f", and groupings fitted to two halves of the rows agree {strength(split_half)} (adjusted Rand index "
+        f"; groupings fitted to two halves of the rows agree {strength(split_half)} (adjusted Rand index "
         f"{brackets(split_half)}, chance 0)"
     )
 

@@ -158,17 +158,17 @@ def _finding(comparisons: Comparisons) -> str:
     """State the model that is most alike beside the baselines, the others, and how many concepts carry over."""
     best = max(comparisons.pairs, key=lambda pair: _first(pair).value.value)
     similarity, other_pairs = _first(best), [pair for pair in comparisons.pairs if pair is not best]
-    chosen = f"the most alike of {plural(len(comparisons.pairs), 'other model')}, " if other_pairs else ""
+    chosen = f"best of {count(len(comparisons.pairs))}, " if other_pairs else ""
     listing = [f"with {pair.names[1]} {brackets(_first(pair).value)}" for pair in other_pairs]
     listing += [f"with shuffled rows {number(similarity.shuffled)}"]
     listing += [f"with {_baseline(pair)} {brackets(_first(pair).value)}" for pair in comparisons.baselines]
     first_name, name = best.names
-    figures = (
-        f"{chosen}{similarity.name} {brackets(similarity.value)}; the first {listed(listing)}; n = "
-        f"{count(similarity.value.n)}"
-    )
+    figures = f"{chosen}{similarity.name} {brackets(similarity.value)}, n = {count(similarity.value.n)}"
     verdict_text = verdict(similarity, comparisons.baselines, len(comparisons.pairs))
-    return f"The codes of {first_name} and {name} {verdict_text} ({figures}){_carried(comparisons)}."
+    return (
+        f"The codes of {first_name} and {name} {verdict_text} ({figures}); that of the first {listed(listing)}"
+        f"{_carried(comparisons)}."
+    )
 
 
 def verdict(similarity: Similarity, baselines: tuple[Pair, ...], models: int) -> str:
@@ -195,7 +195,7 @@ def verdict(similarity: Similarity, baselines: tuple[Pair, ...], models: int) ->
             level.append(_baseline(pair))
     if level:
         return f"arrange the same images alike, but the first is as close to {listed(level)}"
-    return "arrange the same images alike" + (", closer than the first is to any baseline" if baselines else "")
+    return "arrange the same images alike" + (", closer than any baseline" if baselines else "")
 
 
 def _baseline(pair: Pair) -> str:

@@ -112,23 +112,21 @@ def _probe_finding(probes: list[Probe], noun: str) -> str:
     if best.metric != "accuracy":
         text = f"{title} predicts the {best.target} with {score} on {count(best.score.n)} test {noun}s"
     show = percent if best.metric == "accuracy" else number
-    baseline_texts = [
-        f"{readable(rival.representation)} reach {show(rival.score.value)}"
-        for rival in rivals
-        if representation_role(rival.representation) in ("pixels", "pca")
-    ] + [
+    by_role = {role: [r for r in rivals if representation_role(r.representation) == role] for role in ("pixels", "pca")}
+    baseline_texts = [f"raw pixels reach {show(rival.score.value)}" for rival in by_role["pixels"]] + [
         f"the same network untrained {show(rival.score.value)}"
         for rival in rivals
         if rival.representation == f"untrained.{best.representation}"
     ]
+    further = [f"{rival.representation} reach {show(rival.score.value)}" for rival in by_role["pca"]]
     if best.shuffled is not None:
-        baseline_texts.append(f"shuffled labels give {show(best.shuffled.value)}")
+        further.append(f"shuffled labels give {show(best.shuffled.value)}")
         text += no_better(best.score, max(best.shuffled.value, 0.0))
     pixels = next((rival for rival in rivals if rival.representation == "pixels"), None)
     verdict = ""
     if pixels is not None and not best.score.apart(pixels.score):
         verdict = "; the intervals of features and pixels overlap"
-    return f"{text}; {listed(baseline_texts)}{verdict}." if baseline_texts else f"{text}."
+    return "; ".join([text, *(listed(texts) for texts in (baseline_texts, further) if texts)]) + f"{verdict}."
 
 
 def _beside(best: Probe, probes: list[Probe]) -> list[Probe]:

@@ -35,6 +35,9 @@ FAMILIES = {
     "wgan_gp": "WGAN-GP",
 }
 
+MAX_WORDS = 30
+"""Words of a finding, at most: what is read in one breath."""
+
 
 def percent(value: float, digits: int = 1) -> str:
     """0.9412 → "94.1 %" (no-break space)."""
@@ -103,9 +106,9 @@ def no_better(interval: Interval, chance: float) -> str:
     return ", no better than chance" if interval.low <= chance else ""
 
 
-def best_of(n: int, noun: str = "representation") -> str:
-    """Own up to a choice made by looking: ", the best of 3 representations on these test rows,"."""
-    return f", the best of {plural(n, noun)} on these test rows," if n > 1 else ""
+def best_of(n: int) -> str:
+    """Own up to a choice among n that was made by looking at these rows: " (best of 3)"."""
+    return f" (best of {n})" if n > 1 else ""
 
 
 def listed(words: Sequence[str]) -> str:
@@ -126,3 +129,23 @@ def sentence(text: str) -> str:
     if not text:
         return ""
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def within_words(text: str, limit: int = MAX_WORDS) -> tuple[str, list[str]]:
+    """Split a sentence at semicolons: first clauses of `limit` words at most, one at least; the rest as sentences.
+
+    Args:
+        text: one sentence.
+        limit: words of its first part, at most.
+    """
+    clauses = [""]
+    for piece in re.split(r"(; )", text):
+        is_inside = clauses[-1].count("(") > clauses[-1].count(")")
+        if piece == "; " and not is_inside:
+            clauses.append("")
+        else:
+            clauses[-1] += piece
+    kept = 1
+    while kept < len(clauses) and len("; ".join(clauses[: kept + 1]).split()) <= limit:
+        kept += 1
+    return sentence("; ".join(clauses[:kept])), [sentence(clause) for clause in clauses[kept:]]

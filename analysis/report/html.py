@@ -36,7 +36,7 @@ from .document import (
     Thumbnails,
     all_blocks,
 )
-from .formatting import unbroken
+from .formatting import unbroken, within_words
 from .markup import Markup, clean, digest, inert, inert_json, join, tag
 from .theme import palettes, style_variables
 
@@ -104,11 +104,18 @@ def contents(report: Report) -> Markup:
 
 
 def section(part: Section, thumbnails: Thumbnails | None) -> Markup:
-    """One stop of the story: its name small, its finding large, the evidence below."""
-    name = tag("h2", tag("span", part.title, class_="name"), tag("span", unbroken(part.finding), class_="finding"))
-    return tag(
-        "section", name, body(part.blocks, thumbnails), id=part.id, class_="stop missing" if part.missing else "stop"
-    )
+    """One stop of the story: its name small, its finding large, the evidence below.
+
+    Of a long finding the first clauses are large, and the others stand right below.
+    """
+    finding, further = (part.finding, []) if part.missing else within_words(part.finding)
+    blocks = part.blocks
+    if further:
+        below, *rest = blocks or (Prose(""),)
+        texts = [*further, below.text] if isinstance(below, Prose) else further
+        blocks = (Prose(" ".join(filter(None, texts))), *(rest if isinstance(below, Prose) else blocks))
+    name = tag("h2", tag("span", part.title, class_="name"), tag("span", unbroken(finding), class_="finding"))
+    return tag("section", name, body(blocks, thumbnails), id=part.id, class_="stop missing" if part.missing else "stop")
 
 
 def body(parts: tuple[Block, ...], thumbnails: Thumbnails | None) -> Markup:

@@ -147,19 +147,19 @@ def _finding(result: Robustness) -> str:
     accuracy = probe.accuracy[at]
     under_noise = next((other.accuracy[at] for other in _under(result, "noise") if other.name == probe.name), None)
     noise = f", under noise {percent(under_noise.value)}" if under_noise is not None else ""
+    unattacked = f"unattacked {percent(probe.accuracy[0].value)}{noise}"
     text = (
-        f"The {probe.name} probe is {figure(accuracy)} accurate under PGD with "
-        f"ε = {number(float(result.epsilons[at]), 2)} (unattacked {percent(probe.accuracy[0].value)}{noise}; "
-        f"n = {count(accuracy.n)})"
+        f"The {probe.name} probe is {figure(accuracy)} accurate under PGD, "
+        f"ε = {number(float(result.epsilons[at]), 2)} (n = {count(accuracy.n)})"
     )
     baselines = [(readable(other.name), other.accuracy[at]) for other in attacked if other.baseline]
     if not baselines:
-        return text + "."
+        return f"{text}; {unattacked}."
     name, best = max(baselines, key=lambda baseline: baseline[1].value)
     verdict = "no clear difference to"
     if accuracy.apart(best):
         verdict = "more robust than" if accuracy.value > best.value else "less robust than"
-    return f"{text}, {verdict} the best baseline ({name}): {figure(best)}."
+    return f"{text}, {verdict} the best baseline, {name} {figure(best)}; {unattacked}."
 
 
 def tables(result: Any) -> Iterator[TextTable]:

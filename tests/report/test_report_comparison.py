@@ -44,11 +44,11 @@ def inside(comparisons: Comparisons, kind: type) -> list[Any]:
 def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_baselines(comparisons: Comparisons) -> None:
     sentence, cka = finding(comparisons), comparisons.pairs[0].similarities[0].value
     assert sentence.startswith(
-        "The codes of pca.parquet and turned 0 arrange the same images alike, closer than the first is to any baseline"
-        f" (the most alike of 2 other models, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}]; the first "
+        "The codes of pca.parquet and turned 0 arrange the same images alike, closer than any baseline"
+        f" (best of 2, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}], n = 500); that of the first "
         "with noise "
     )
-    for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its own network untrained 0.", "; n = 500); "):
+    for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its own network untrained 0.", ", n = 500); "):
         assert words in sentence
     carried = sum(carries([transfer for pair in comparisons.pairs for transfer in pair.transfers]))
     assert sentence.endswith(

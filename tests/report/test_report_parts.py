@@ -205,7 +205,7 @@ def test_several_parts_are_chosen_from_and_the_choice_of_the_best_is_owned_up_to
     found = section(replace(codes, categories=(second, codes.categories[0])))
     choice = found.blocks[1]  # below the sentence on numbers
     assert isinstance(choice, Choice) and [name for name, _ in choice.options] == ["class2", "class"]
-    assert found.finding.startswith("The 10 categories of “class”, the best of 2 parts on these test rows, name 91.4")
+    assert found.finding.startswith("The 10 categories of “class” (best of 2) name 91.4")
 
 
 def test_categories_of_one_label_keep_their_numbers_and_an_empty_one_has_no_name(codes: Codes) -> None:

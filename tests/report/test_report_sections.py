@@ -38,6 +38,7 @@ from analysis.report.document import (
     all_blocks,
 )
 from analysis.report.estimate_rows import brackets, figure, readable
+from analysis.report.html import page
 from analysis.report.run_folder import GRIDS, Series, Warned, read_run
 from analysis.report_builder import build, write_report
 from analysis.results import KINDS, load, save
@@ -132,6 +133,10 @@ def sentences(finding: str) -> list[str]:
     ]
 
 
+LONGEST_FINDING = 30
+"""Words of what is large in a section."""
+
+
 def one_each(report: Report) -> None:
     for one in report.sections:
         assert len(sentences(one.finding)) == 1, (one.id, one.finding)
@@ -151,8 +156,12 @@ def test_every_finding_of_a_folder_with_every_analysis_is_one_sentence(
     found = load(tmp_path)
     assert set(found) == set(KINDS), "a kind of result that the report does not show here"
     report = build(ReportContext(found, run=read_run(folder)))
-    assert len(report.sections) == len(STORY) and not any(one.missing for one in report.sections)
+    assert len(report.sections) == len(STORY)
+    assert not any(one.missing for one in report.sections)
     one_each(report)
+    headlines = re.findall(r'<span class="finding">(.*?)</span>', page(report))
+    assert len(headlines) == len(STORY)
+    assert {text(one): words for one in headlines if (words := len(text(one).split())) > LONGEST_FINDING} == {}
 
 
 def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[str, Any], folder: Path) -> None:
@@ -303,7 +312,7 @@ def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
 def test_the_probe_finding_names_the_best_features_and_the_baselines(report: Report) -> None:
     finding = text(section(report, "probes").finding)
     assert finding.startswith(
-        "Logistic regression on discriminator.conv2, the best of 3 representations on these test rows, predicts the "
+        "Logistic regression on discriminator.conv2 (best of 3) predicts the "
         "label with an accuracy of 97.2 % [95.6, 98.8] on 360 test images; "
     )
     assert "raw pixels reach 95.8 %" in finding and "untrained 94.2 %" in finding
@@ -348,9 +357,9 @@ def test_each_group_of_probes_has_pixels_untrained_and_shuffled_beside_it(report
 
 def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -> None:
     assert text(section(report, "label_efficiency").finding) == (
-        "With 10 labels a class, discriminator.conv2, the best of 3 representations on these test rows, predicts "
-        "87.1 % [86.1, 88.1] of test images correctly, 1.4 points more than raw pixels on the same draws [0.8, 2.0] "
-        "(n = 20 draws, 360 test images); for as much, raw pixels need about 14 labels a class [12, 19]."
+        "With 10 labels a class, discriminator.conv2 (best of 3) predicts "
+        "87.1 % [86.1, 88.1] of 360 test images correctly, 1.4 points more than raw pixels [0.8, 2.0]; measured on "
+        "20 draws of labels, the same for both; for as much, raw pixels need about 14 labels a class [12, 19]."
     )
 
 
