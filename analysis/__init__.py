@@ -10,7 +10,7 @@ probes        linear_probe; few_labels, and whole curves: label_efficiency_curve
 concepts      concept_vector for one, concept_table for many, with decode_edits; find_directions, orthogonalise and
               conditional_directions; first_layer_directions
 edits         verify_edits by any evaluator; verify_concepts of held-out images; edit_directions lists what a table can
-              be moved along
+              be moved along, select_directions finds some of them by name
 paths         lerp, slerp, norm_preserving, geodesic_path; path decodes one
 mixtures      fit_mixture; fit_class_mixtures, by_class judges them; outlier_scores
 shape         shape_of, rank_me, spectral_decay, disentangle, compare_with_prior, two_sample, latent_map,

@@ -19,6 +19,7 @@ from .concepts.unsupervised import first_layer_directions as first_layer_directi
 from .disentanglement.evaluate import Disentanglement as Disentanglement
 from .disentanglement.evaluate import disentangle as disentangle
 from .disentanglement.metrics import Factor as Factor
+from .editing.select_directions import select_directions as select_directions
 from .editing.study import HeldOut as HeldOut
 from .editing.study import edit_directions as edit_directions
 from .editing.study import verify_concepts as verify_concepts

@@ -122,14 +122,14 @@ def edit(
     """
     import numpy as np
 
+    from analysis.editing.select_directions import select_with_strength
     from analysis.editing.study import edit_directions
-    from latentgan.cli.concept_names import find_weighted
     from latentgan.inference import stages
 
     table = _concepts(run, results)
     directions = edit_directions(table)
     names = [direction.name for direction in directions]
-    chosen = [find_weighted(names, text) for text in concept]
+    chosen = [select_with_strength(directions, text) for text in concept]
     if len({position for position, _ in chosen}) < len(chosen):
         raise ConfigError("each concept can be edited once; add the strengths of one that is named twice")
     edited = _preserving(
@@ -284,28 +284,23 @@ def _preserving(
         ConfigError: a concept is to be both edited and preserved, by its name or by its column's.
     """
     from analysis.editing.preserved_directions import preserve_directions
+    from analysis.editing.select_directions import select_directions
     from analysis.editing.study import namesakes
     from latentgan.console import say
 
     if both := _both(directions, chosen, preserve):
         raise ConfigError(f"{directions[both[0]].name!r} cannot be both edited and preserved: leave one of the two out")
-    result = preserve_directions(table, directions, chosen, _found(directions, preserve), by=by, draws=draws)
+    result = preserve_directions(table, directions, chosen, select_directions(directions, preserve), by=by, draws=draws)
     for line in (*namesakes(directions, [*(directions[i].name for i in chosen), *preserve]), *result.notes):
         say(f"note: {line}")
     return result
 
 
-def _found(directions: Sequence[EditDirection], wanted: Sequence[str]) -> list[int]:
-    """Return the positions of directions that are named, or whose column is, one direction each."""
-    from latentgan.cli.concept_names import find_all
-
-    names, columns = [direction.name for direction in directions], [direction.column for direction in directions]
-    return list(dict.fromkeys(i for name in wanted for i in find_all(names, columns, name)))
-
-
 def _both(directions: Sequence[EditDirection], chosen: Sequence[int], preserve: Sequence[str]) -> list[int]:
     """Return which of the chosen directions are themselves to be preserved, alone or with all of their column."""
-    preserved = _found(directions, preserve)
+    from analysis.editing.select_directions import select_directions
+
+    preserved = select_directions(directions, preserve)
     return [i for i in chosen if i in preserved]
 
 
@@ -317,8 +312,10 @@ def _to_verify(
     Raises:
         ConfigError: every concept is preserved.
     """
+    from analysis.editing.select_directions import select_directions
+
     if only:
-        return _found(directions, only)
+        return select_directions(directions, only)
     names = [direction.name for direction in directions[:concepts]]
     candidates = [names.index(name) for name in dict.fromkeys(names)]
     preserved = _both(directions, candidates, preserve)

@@ -13,11 +13,12 @@ from PIL import Image
 
 from analysis.editing.image_measures import measure
 from analysis.editing.preserved_directions import preserve_directions
+from analysis.editing.select_directions import select_directions, select_with_strength
 from analysis.editing.study import edit_directions
+from analysis.editing.verification import EditDirection
+from analysis.errors import AnalysisError
 from analysis.results import load_one, save
 from analysis.table.embeddings import Embeddings
-from latentgan.cli.concept_names import find_all, find_weighted
-from latentgan.errors import ConfigError
 
 NAMES = ["label: 3", "label: 7", "thickness", "slant", "a=b"]
 COLUMNS = ["label", "label", "thickness", "slant", "a=b"]
@@ -315,10 +316,34 @@ def test_concepts_beyond_the_first_are_counted(call, made, monkeypatch):
     )
 
 
-def test_names_may_have_strengths():
-    assert find_weighted(NAMES, "thickness") == (2, None) and find_weighted(NAMES, "thickness=-1.5") == (2, -1.5)
-    assert find_weighted(NAMES, "3=2") == (0, 2.0) and find_weighted(NAMES, "label: 7=2") == (1, 2.0)
-    assert find_weighted(NAMES, "a=b") == (4, None) and find_weighted(NAMES, "a=b=3") == (4, 3.0)
-    with pytest.raises(ConfigError, match="thickness=much"):
-        find_weighted(NAMES, "thickness=much")
-    assert find_all(NAMES, COLUMNS, "label") == [0, 1] and find_all(NAMES, COLUMNS, "7") == [1]
+def named_directions():
+    axis = np.eye(len(NAMES))
+    return [
+        EditDirection(name=name, column=column, kind="class", vector=axis[i], length=1.0)
+        for i, (name, column) in enumerate(zip(NAMES, COLUMNS, strict=True))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place", "strength"),
+    [
+        ("thickness", 2, None),
+        ("thickness=-1.5", 2, -1.5),
+        ("3=2", 0, 2.0),
+        ("label: 7=2", 1, 2.0),
+        ("a=b", 4, None),
+        ("a=b=3", 4, 3.0),
+    ],
+)
+def test_names_may_have_strengths(wanted, place, strength):
+    assert select_with_strength(named_directions(), wanted) == (place, strength)
+
+
+def test_a_strength_is_a_number():
+    with pytest.raises(AnalysisError, match="thickness=much"):
+        select_with_strength(named_directions(), "thickness=much")
+
+
+@pytest.mark.parametrize(("wanted", "places"), [(["label"], [0, 1]), (["7"], [1]), (["7", "label"], [1, 0])])
+def test_directions_are_selected_by_name_or_column(wanted, places):
+    assert select_directions(named_directions(), wanted) == places
