@@ -12,7 +12,7 @@ concepts      concept_vector for one, concept_table for many, with decode_edits;
 edits         verify_edits by any evaluator; verify_concepts of held-out images; edit_directions lists what a table can
               be moved along, select_directions finds some of them by name
 paths         lerp, slerp, norm_preserving, geodesic_path; path decodes one
-mixtures      fit_mixture; fit_class_mixtures, by_class judges them; outlier_scores
+mixtures      fit_mixture; fit_class_mixtures, by_class scores them; outlier_scores
 shape         shape_of, rank_me, spectral_decay, disentangle, compare_with_prior, two_sample, latent_map,
               reconstruction_error
 other models  similarities, transfers; ranked_models of runs side by side, and best_by_metric where one is ahead

@@ -112,9 +112,7 @@ def _by_one_image(categories: Categories) -> tuple[str, ...]:
 
 def _how(categories: Categories) -> str:
     if categories.n_labels_used:
-        return (
-            f"class k scored against label k, of which the network was trained with {count(categories.n_labels_used)}"
-        )
+        return f"class k scored against label k; the network was trained with {count(categories.n_labels_used)} labels"
     if categories.matching is not None and categories.matching.rule == "one to one":
         return "each matched to a label on validation images"
     return "each named by its commonest label among validation images"
@@ -146,10 +144,9 @@ def category_blocks(categories: Categories, codes: Codes) -> list[Block]:
             caption = (
                 f"Share of {_images(codes, categories)} whose class is their label, with its 95 % interval over "
                 f"images. The "
-                f"network was trained with {count(categories.n_labels_used)} labels, and which class is which, so "
-                f"that nothing is "
-                f"matched; "
-                "k-means used those of the validation images alone, to match its groups."
+                f"network was trained with {count(categories.n_labels_used)} labels, which say which class is which, "
+                f"so "
+                "that nothing is matched; groups of k-means are matched to labels of validation images."
             )
         blocks.append(_beside_others(categories, categories.matching.accuracy, categories.baselines, caption))
     if categories.assigned is not None:

@@ -74,7 +74,7 @@ def _finding(result: Verification) -> str:
     names_differ = any(_score_name(result, response) != response.name for response in result.scored)
     noun = "direction" if names_differ else "concept"
     verb = "changes its" if tests == 1 else "change their"
-    null = "shuffled labels" if result.shuffles else "random directions"
+    null = "those of shuffled labels" if result.shuffles else "random directions"
     text = f"Edits along {count(len(result.verified))} of {plural(tests, noun)} {verb} concept more than {null} do"
     best = _best(result)
     if best is None:

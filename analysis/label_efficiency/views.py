@@ -278,7 +278,9 @@ def _curve(efficiency: Efficiency, id: str) -> Lines:
     last = few[-1]
     end = f" The last point is all {plural(last.labels, 'label')}." if last.everything else ""
     labels_note = (
-        f" The networks used {plural(efficiency.n_labels_used, 'label')} more." if efficiency.n_labels_used else ""
+        f" The networks themselves were trained with {plural(efficiency.n_labels_used, 'label')}, not counted here."
+        if efficiency.n_labels_used
+        else ""
     )
     title_of_axis, by = ("R²", "labelled rows") if _is_number(last) else ("Accuracy", "labels a class")
     caption = (
@@ -373,7 +375,7 @@ REFERENCE_ROWS = 100  # at which differences of numbers are shown
 
 
 def tables(result: Any) -> Iterator[TextTable]:
-    labels_note = f" beyond the {result.n_labels_used:,} that the networks used" if result.n_labels_used else ""
+    labels_note = f" (the networks used {result.n_labels_used:,} labels, not counted)" if result.n_labels_used else ""
     number = result.metric == "R2"
     write, by = (partial(plain, digits=2), "labelled rows") if number else (percent_interval, "labels a class")
     for start in range(0, len(result.curve), COLUMNS):

@@ -214,11 +214,14 @@ def _classes(mixture: Mixture, noun: str) -> list[Block]:
 
 
 CRITERIA = {
-    "bic": ("BIC", "Bayesian information criterion by number of components: the least sound one is chosen."),
-    "aic": ("AIC", "Akaike's information criterion: the least is best. It asks less of a component than BIC does."),
+    "bic": (
+        "BIC",
+        "Bayesian information criterion by number of components: the lowest of a valid candidate is chosen.",
+    ),
+    "aic": ("AIC", "Akaike's information criterion: lower is better. It asks less of a component than BIC does."),
     "held_out": (
         "held-out log-likelihood",
-        "Mean log-likelihood, nats a row, of rows that the candidates were not fitted on: the most is best.",
+        "Mean log-likelihood, nats a row, of rows that the candidates were not fitted on: higher is better.",
     ),
 }
 
@@ -353,7 +356,7 @@ def tables(result: Any) -> Iterator[TextTable]:
     title = f"chosen: {chosen}, {result.covariance} covariance, on {result.fitted_on:,} rows"
     yield (
         title,
-        ("candidate", "BIC above the chosen", "AIC above the least sound one's", "held-out log p a row", "degenerate"),
+        ("candidate", "BIC above the chosen", "AIC above the lowest valid", "held-out log p a row", "degenerate"),
         rows,
     )
     if result.separation is not None and result.components > 1:

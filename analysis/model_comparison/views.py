@@ -188,11 +188,16 @@ def verdict(similarity: Similarity, baselines: tuple[Pair, ...], models: int) ->
     p = above if at_floor(similarity.p_value, similarity.shuffles) else max(similarity.p_value, above)
     if similarity.p_value > SIGNIFICANT or models * p > SIGNIFICANT or similarity.value.value <= similarity.shuffled:
         return "arrange the same images no more alike than shuffled rows"
-    level = []
+    closer, level = [], []
     for pair in baselines:
         gap = unpaired(similarity.value, _first(pair).value)
-        if gap.value <= 0 or models * difference_p(gap) > SIGNIFICANT:
+        is_clear = models * difference_p(gap) <= SIGNIFICANT
+        if gap.value <= 0 and is_clear:
+            closer.append(_baseline(pair))
+        elif not is_clear:
             level.append(_baseline(pair))
+    if closer:
+        return f"arrange the same images alike, but the first is closer to {listed(closer)}"
     if level:
         return f"arrange the same images alike, but the first is as close to {listed(level)}"
     return "arrange the same images alike" + (", closer than any baseline" if baselines else "")

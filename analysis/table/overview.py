@@ -72,7 +72,7 @@ def summarise(table: Embeddings, rows: Ints, *, warnings: Sequence[str] = ()) ->
     counts = [(name, int(np.count_nonzero(split == name))) for name in ("train", "validation", "test", "")]
     pictures = thumbnails(table, rows)
     notes = [] if names else [table.continuous_label or f"unlabelled: the table has no column {table.label!r}"]
-    drawn = "; for readers rows are held out at random" if table.has_drawn_split else ""
+    drawn = "; for probes rows are held out at random" if table.has_drawn_split else ""
     notes += [] if table.has_split else [f"no split: {table.no_split}{drawn}"]
     notes += (
         ["left out: a column without a name, such as the index that pandas writes to CSV"] if table.nameless else []

@@ -397,7 +397,7 @@ def test_networks_that_learned_from_labels_are_said_to_wherever_they_are_probed(
     for one in (report.lead, below(section(report, "label_efficiency")), below(section(report, "probes"))):
         assert "The networks themselves were trained with 100 labels, which these figures do not count" in one
     (chart,) = [b for b in section(report, "label_efficiency").blocks if isinstance(b, Lines)]
-    assert "used 100 labels more" in chart.caption
+    assert "trained with 100 labels" in chart.caption
 
 
 def test_few_labels_quotes_what_its_intervals_cover(results: dict[str, Any]) -> None:
