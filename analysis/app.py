@@ -67,7 +67,7 @@ def analyze(
 ) -> None:
     """Every analysis of a table, each saved as soon as it is done.
 
-    What cannot be done (no labels, no split, no model) is said, and the rest goes on. Afterwards
+    Analyses that lack labels, a split or a model are left out with a note, and the rest goes on. Afterwards
     `report` makes one HTML file of the results.
 
         latentgan analyze codes.parquet --out results
@@ -89,7 +89,7 @@ def report(
         Path | None, typer.Option("--run", help="Run folder, for curves, samples, warnings.", show_default=False)
     ] = None,
 ) -> None:
-    """One interactive HTML file of a results folder; it asks nobody for anything.
+    """One interactive HTML file of a results folder, which loads nothing from anywhere.
 
     latentgan report results --run runs/mnist --out report.html
     """

@@ -11,7 +11,9 @@ PANEL = "Analyse a table of codes"
 
 Table = Annotated[
     Path,
-    typer.Argument(help="Table of codes: a Parquet file from `latentgan encode`, or anybody's.", show_default=False),
+    typer.Argument(
+        help="Table of codes: from `latentgan encode`, or any Parquet file with vectors.", show_default=False
+    ),
 ]
 
 
@@ -61,7 +63,7 @@ Group = Annotated[
     typer.Option(
         "--group",
         help="Column that says which rows belong together: a clip, a person, copies of an image. Groups are held out "
-        "whole and counted once. Default: the one that encode wrote down.",
+        "whole and counted once. Default: the one recorded by encode.",
         show_default=False,
     ),
 ]

@@ -54,7 +54,7 @@ def _writing(
             "--force",
             callback=_overwrite,
             expose_value=False,
-            help="Replace what lies at the place of output though latentgan did not write it; never what is read.",
+            help="Overwrite output that latentgan did not write; inputs are never overwritten.",
         ),
     ] = False,
     keep_paths: Annotated[

@@ -13,7 +13,7 @@ def codes(job: Job) -> None:
     A categorical part is matched to the labels on validation rows and scored on test rows, beside k-means
     on pixels and the untrained network. Continuous numbers are moved from end to end; the effect is the
     change of the image, where 1 is that between images of unrelated codes and 0 a number without use. Needs a
-    model for the second. The components of a learned mixture (deligan) are read as categories are.
+    model for the second. The components of a learned mixture (deligan) are analysed like categories.
 
         latentgan codes codes.parquet --model runs/infogan --out results
     """

@@ -151,7 +151,7 @@ def _evidence(best: Sequence[Concept]) -> Table:
         "median cosine, and the middle 95 %, of the direction fitted on a resample of the train rows with that "
         f"of the rows left out, {plural(resamples, 'resample')}: 1 is always the same, 0 unrelated; then the same for "
         "shuffled labels. Other methods: mean cosine with their directions. Cosines are taken where every column of "
-        "the code has unit variance, so that units do not count. Train rows with and without it."
+        "the code has unit variance, so that units do not count. Last: train rows with the concept / without it."
     )
     return Table(columns=columns, rows=rows, caption=caption)
 
@@ -251,8 +251,8 @@ def _conditional(table: ConceptTable) -> list[Block]:
         "Directions that preserve other concepts, before → after. How far one standard deviation along the direction "
         "moves the concept and the preserved one, in standard deviations, by least squares of held-out codes on all of "
         "them together. Own score: AUC (R² of a number) of the direction for its own concept, afterwards among rows "
-        "alike in the preserved ones (partial R²). Cosine with the preserved one's direction. Left: 1 if the preserved "
-        f"ones do not determine any of the concept; n = {count(first)}."
+        "alike in the preserved ones (partial R²). Cosine with the preserved one's direction. Left: the share that the "
+        f"preserved ones do not determine; n = {count(first)}."
     )
     if any(conditional.by == PROJECTION for conditional in table.conditional):
         caption += (
@@ -260,7 +260,7 @@ def _conditional(table: ConceptTable) -> list[Block]:
             "moves the preserved ones backwards."
         )
     if dependent:
-        caption += " Not taken out: conditions that nearly depend on those before them, which would amplify noise."
+        caption += " Left out: preserved concepts that earlier ones nearly imply, which would amplify noise."
     shown = Table(columns=columns, rows=tuple(rows), caption=caption)
     return (
         [shown]

@@ -417,7 +417,7 @@ def tables(result: Any) -> Iterator[TextTable]:
         )
     header = ("edited along", "effect", "p", "verified", "rank correlation", "success", "same class at ±1", "n")
     title = f"edits of {result.n:,} held-out images, effects in sd of real images by one sd along the concept"
-    title += f"; p is corrected for {tests:,} concepts, {len(verified):,} verified"
+    title += f"; p is corrected for {tests:,} concept{'s' * (tests != 1)}; {len(verified):,} of {tests:,} verified"
     unscored = len(result.responses) - tests
     title += f"; {unscored:,} without an evaluator" if unscored else ""
     title += f"; {result.left_out:,} left out" if result.left_out else ""

@@ -23,7 +23,7 @@ Features = Annotated[
 
 @table_command("fidelity", table="real")
 def fidelity(job: Job, fake: Fake, features: Features = None) -> None:
-    """How near samples are to real images, in features that you choose; no FID, which has Inception's features.
+    """How near samples are to real images, in features that you choose (not FID, which uses Inception's).
 
     Fréchet and kernel distances, precision, recall, density, coverage, beside those of real train rows; whether
     samples repeat training images, all of which are looked at; and how many different samples there are, where they

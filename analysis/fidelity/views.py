@@ -180,7 +180,7 @@ def _details(fidelity: Fidelity) -> str:
     covered = f"{figure(fidelity.samples.coverage)} of held-out images have a sample near"
     baseline_text = f"of training images {percent(fidelity.baseline.coverage.value)}"
     both = [f"{name} {values}" for name, values in apart(fidelity.samples, fidelity.baseline) if values]
-    differ = f"; apart {'is' if len(both) == 1 else 'are'} {listed(both)}" if both else ""
+    differ = f"; clearly different {'is' if len(both) == 1 else 'are'} {listed(both)}" if both else ""
     return f"{covered} ({baseline_text}){_copied(fidelity.copying)}{_repeated(fidelity)}{differ}."
 
 

@@ -10,9 +10,9 @@ from ..cli.job import Job
 def geometry(job: Job) -> None:
     """How many dimensions the codes fill, and whether some images are everybody's neighbours.
 
-    Intrinsic dimension by two estimators, the participation ratio (dimensions that hold variance), hubness, and what
-    tells the quality of a representation without labels: RankMe (the effective number of directions) and α-ReQ (the
-    decay of the spectrum).
+    Intrinsic dimension by two estimators, the participation ratio (dimensions that hold variance), hubness, and two
+    figures that rank similarly trained networks without labels: RankMe (the effective number of directions) and α-ReQ
+    (the decay of the spectrum).
     Read them against independent numbers of the same variances, which fill all dimensions, against pixels and the
     untrained network. At most 5,000 rows are looked at.
 

@@ -131,17 +131,19 @@ def _compared(interpolations: Interpolations) -> tuple[Block, ...]:
         (
             "Off the prior's norm",
             lambda kind: kind.off_norm,
-            "The farthest that a path strays from the length that the prior's codes have, in their deviations.",
+            "The farthest that a path strays from the length of the prior's codes, in standard deviations of that "
+            "length.",
         ),
         (
             "Discriminator",
             lambda kind: kind.score,
-            "Its logit between the ends: the higher, the more real. Ends are the same for all kinds.",
+            "Mean logit of the discriminator between the ends: the higher, the more real. All kinds have the same "
+            "ends.",
         ),
         (
             "Distance to real images",
             lambda kind: kind.midpoint,
-            "Of the image halfway, to the nearest real image (L2, pixels in [0, 1]).",
+            "Distance of the image halfway to the nearest real image (L2, pixels in [0, 1]).",
         ),
     )
     options: list[tuple[str, tuple[Block, ...]]] = []

@@ -191,10 +191,10 @@ def _classes(mixture: Mixture, noun: str) -> list[Block]:
     )
     caption = (
         f"A mixture for each class, chosen by BIC. By Bayes' rule they name {figure(by_class.accuracy)} of "
-        f"{plural(by_class.accuracy.n, f'other {noun}')} right; "
+        f"{plural(by_class.accuracy.n, f'other {noun}')} right; mixtures of classes of "
     )
     baseline_texts = [f"{readable(other.name)} {figure(other.figure)}" for other in by_class.baselines]
-    caption += f"{listed([*baseline_texts, f'shuffled labels {percent(by_class.shuffled)}'])} by mixtures of theirs."
+    caption += f"{listed([*baseline_texts, f'shuffled labels {percent(by_class.shuffled)}'])}."
     blocks: list[Block] = [
         Disclosure(
             "A mixture for each class", (Table(columns=("class", "components", "rows"), rows=rows, caption=caption),)

@@ -56,8 +56,7 @@ def compare(
     A row a run, on the same images and draws of labels: the accuracy of a linear probe on the code and on the best
     feature layer, trained with all labels and with 10 a class, the error of reconstructions, the intrinsic dimension;
     beside raw pixels, a PCA of equal width and each network untrained. Differences from the first run are paired; a
-    star marks those that are evidence with all of them counted (Holm), for these trainings: another seed may
-    differ.
+    star marks significant ones, with all of them counted (Holm). That is of these trainings; another seed may differ.
 
         latentgan compare runs/a runs/b runs/c --out results
 

@@ -281,7 +281,7 @@ def ranking_tables(result: ModelRanking) -> Iterator[TextTable]:
         )
         for standing in result.ranked_models
     ]
-    read = f"accuracy of {result.target} on {result.test_rows:,} test rows, " if result.target else ""
+    read = f"accuracy of probes for {result.target} on {result.test_rows:,} test rows, " if result.target else ""
     title = f"side by side: {read}mean error of reconstructions, intrinsic dimension, each with its 95 % interval"
     yield title, ("run", "family", "seen", "width", *names.values()), rows
     paired = [

@@ -16,7 +16,12 @@ Neighbours = Annotated[int, typer.Option("-k", min=1, max=10_000, help="Neighbou
 
 
 ProtocolName = Annotated[
-    str | None, typer.Option("--protocol", help="Read as a paper does; see below.", show_default=False)
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="Evaluate as a paper does: bigan-1nn, dcgan-svm-4x4, ali-svm-last4, linear, knn.",
+        show_default=False,
+    ),
 ]
 
 
@@ -32,11 +37,11 @@ def probe(job: Job, protocol: ProtocolName = None, save: SaveProbe = None, k: Ne
     Linear probes (logistic, L2-SVM), k-NN, and ridge regression for numbers, trained on train rows and
     scored on test rows. Compare each figure with the dim lines below it: raw pixels, a PCA of equal
     width, the same network untrained. Only what lies above them was learned. Features rarely differ with
-    all labels; `efficiency` asks with few.
+    all labels; `efficiency` compares them with few.
 
         latentgan probe codes.parquet --out results
 
-    --protocol reads as a paper does: bigan-1nn, dcgan-svm-4x4 (every convolution of the discriminator pooled to
+    --protocol evaluates as a paper does: bigan-1nn, dcgan-svm-4x4 (every convolution of the discriminator pooled to
     4×4, L2-SVM, ten balanced draws of 1,000 labels), ali-svm-last4, linear, knn (also weighted by cosine).
 
         latentgan probe codes.parquet --protocol dcgan-svm-4x4

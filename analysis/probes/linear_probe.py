@@ -71,12 +71,12 @@ COSINE = {"cosine-20": (20, 0.07), "cosine-200": (200, 0.1)}  # probe: k, temper
 
 
 PROTOCOL = (
-    "Every representation is read in the same way: columns standardised by the train rows (k-NN takes them "
-    f"as they are); more than {WIDEST} columns reduced by a PCA fitted on train; C of the logistic and L2-SVM "
-    f"probes, and alpha of ridge, the best of 5 values on at most {SEARCH} validation rows after fitting on "
-    f"at most {SEARCH} train rows (without validation rows, in {FOLDS} folds of the train rows), of equally good ones "
-    "the middle one, then refitted on all train rows; the score is on test rows, the 95 % "
-    "interval of an accuracy Wilson's, of an R2 a bootstrap over them."
+    "Every representation is probed in the same way. Columns are standardised by the train rows, but for k-NN; more "
+    f"than {WIDEST} columns are reduced by a PCA fitted on train rows. C of the logistic and L2-SVM probes, and alpha "
+    f"of ridge, are the best of 5 values on at most {SEARCH} validation rows after fitting on at most {SEARCH} train "
+    f"rows (without validation rows, in {FOLDS} folds of the train rows; of equally good ones the middle one); then "
+    "probes are refitted on all train rows. Scores are of test rows; 95 % intervals are Wilson's for an accuracy, a "
+    "bootstrap over rows for R2."
 )
 
 

@@ -418,6 +418,7 @@ OF_RESULTS = {
     "load",
     "edit_directions",
     "save",
+    "select_directions",
     "ranked_models",
     "verify_concepts",
     "verify_edits",

@@ -79,13 +79,13 @@ def test_no_clear_difference_is_said_only_where_no_figure_beside_that_of_real_im
     sentence = finding(replace(alike, samples=replace(real, recall=recall, kernel=kernel), baseline=baseline))
     assert "no clear difference" not in sentence and (
         "; the kernel distance and recall differ clearly from those of training images (n = " in sentence
-        and "; apart are the kernel distance (0.5000 [0.4500, 0.5500], training images " in sentence
+        and "; clearly different are the kernel distance (0.5000 [0.4500, 0.5500], training images " in sentence
         and " and recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0])." in sentence
         and " of held-out images have a sample near (of training images " in sentence
     )
     alone = finding(replace(alike, samples=replace(real, recall=recall), baseline=baseline))
     assert "; recall differs clearly from that of training images (n = " in alone
-    assert "; apart is recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0])." in alone
+    assert "; clearly different is recall (81.3 % [77.0, 85.0], training images 97.8 % [96.0, 99.0])." in alone
     off = finding(replace(alike, copying=replace(near, closer=Interval(0.38, 0.34, 0.42, 400))))
     assert "no clear difference" not in off and "differ" not in off
     assert "samples lie farther from training images than new images do (P = 0.38 [0.34, 0.42], 0.5 by chance)" in off
