@@ -65,7 +65,7 @@ def test_a_dependent_condition_is_not_taken_out(hats: Embeddings) -> None:
     preserved = [row[1] for row in shown.rows]
     assert preserved == ["hat", "cap (not taken out)"] * 2
     assert shown.caption.endswith(
-        "Not taken out: conditions that nearly depend on those before them, which would amplify noise."
+        "Left out: preserved concepts that earlier ones nearly imply, which would amplify noise."
     )
     assert "'cap (left out: nearly depends on those before)'" in printed and "'hat'" in printed
 
