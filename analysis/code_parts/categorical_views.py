@@ -80,8 +80,7 @@ def _finding(categories: Categories, codes: Codes) -> str:
     right = categories.matching.accuracy
     baseline_texts = [f"{_baseline(b)} {percent(b.figure.value)}" for b in _ordered(categories.baselines)]
     return (
-        f"The {k} {categories.nouns} of “{categories.part}”{best_of(len(codes.categories))} name "
-        f"{figure(right)} of "
+        f"The {k} {categories.nouns} of “{categories.part}”{best_of(len(codes.categories))} name {figure(right)} of "
         f"{_images(codes, categories)} right, {_how(categories)} (n = "
         f"{count(right.n)}){'; ' * bool(baseline_texts)}{listed(baseline_texts)}; "
         f"{number(categories.effective.value, 1)} of {k} {categories.nouns} are effectively in "
@@ -135,34 +134,29 @@ def category_blocks(categories: Categories, codes: Codes) -> list[Block]:
     if categories.matching is not None:
         caption = (
             f"Share of {_images(codes)} whose {categories.noun} has their label's name, with its 95 % interval over "
-            f"images; "
-            f"the names were chosen on {count(categories.matching.n_matched)} other images and are held fixed. The "
-            f"baselines "
-            "are named and scored on the same."
+            f"images; the names were chosen on {count(categories.matching.n_matched)} other images and are held "
+            "fixed. The baselines are named and scored on the same."
         )
         if categories.n_labels_used:
             caption = (
                 f"Share of {_images(codes, categories)} whose class is their label, with its 95 % interval over "
-                f"images. The "
-                f"network was trained with {count(categories.n_labels_used)} labels, which say which class is which, "
-                f"so "
-                "that nothing is matched; groups of k-means are matched to labels of validation images."
+                f"images. The network was trained with {count(categories.n_labels_used)} labels, which say which "
+                "class is which, so that nothing is matched; groups of k-means are matched to labels of validation "
+                "images."
             )
         blocks.append(_beside_others(categories, categories.matching.accuracy, categories.baselines, caption))
     if categories.assigned is not None:
         caption = (
             f"The same one to one: each label is given one {categories.noun} at most, and images of the "
-            f"{categories.nouns} that are "
-            f"left over count as wrong, which a name of its own for each {categories.noun} hides."
+            f"{categories.nouns} that are left over count as wrong, which a name of its own for each "
+            f"{categories.noun} hides."
         )
         blocks.append(_beside_others(categories, categories.assigned.accuracy, categories.assigned_baselines, caption))
     if categories.confident is not None:
         caption = (
-            f"The same where each {categories.noun} has the label of one validation image, the one that is of it "
-            f"most surely "
-            f"(of {count(categories.confident.n_matched)}), so that as many labels are used as there are "
-            f"{categories.nouns}: the "
-            "protocol of adversarial autoencoders."
+            f"The same where each {categories.noun} has the label of one validation image, the one that is of it most "
+            f"surely (of {count(categories.confident.n_matched)}), so that as many labels are used as there are "
+            f"{categories.nouns}: the protocol of adversarial autoencoders."
         )
         blocks.append(
             _beside_others(categories, categories.confident.accuracy, categories.confident_baselines, caption)
@@ -230,10 +224,8 @@ def _galleries(categories: Categories, codes: Codes, order: list[int]) -> list[B
     assert categories.samples is not None
     caption = (
         f"New images of each {categories.noun}, a row each, with the share of images that have it. Down a column all "
-        f"but the "
-        f"{categories.noun} is the same draw from the prior, so that what stays the same there is not the "
-        f"{categories.noun}'s doing. "
-        "Nothing was picked by eye."
+        f"but the {categories.noun} is the same draw from the prior, so that what stays the same there is not the "
+        f"{categories.noun}'s doing. Nothing was picked by eye."
     )
     pixels = as_uint8(categories.samples)
     alt = {k: "sample of " + _known(categories, codes, k) for k in order}
@@ -246,8 +238,8 @@ def _exemplars(categories: Categories, codes: Codes, order: list[int]) -> list[B
     assert categories.exemplars is not None and categories.exemplar_rows is not None
     caption = (
         f"The {_images(codes)} that are of each {categories.noun} most surely, the surest first; where a row is "
-        f"short, no "
-        f"other image is of that {categories.noun}. The {categories.noun} of a row is what these have in common."
+        f"short, no other image is of that {categories.noun}. The {categories.noun} of a row is what these have in "
+        "common."
     )
     pixels, rows = as_uint8(categories.exemplars), categories.exemplar_rows
     alt = {k: "image of " + _known(categories, codes, k) for k in order}
@@ -311,8 +303,7 @@ def _usage(categories: Categories, codes: Codes, order: list[int]) -> list[Block
     even = percent(1 / len(categories.counts))
     caption = (
         f"Share of images that have each {categories.noun}, with its 95 % interval; {_evenly(categories)} {even} "
-        f"each. Beside the "
-        "name, the share of labelled images that have the label."
+        "each. Beside the name, the share of labelled images that have the label."
     )
     return _each(categories, "Usage", rows, caption, (0.0, axis(Comparison(rows=tuple(rows), caption=caption))[1]))
 
@@ -321,10 +312,8 @@ def _purity(categories: Categories, codes: Codes, pure: Interval, order: list[in
     """Show how far images of each category have one label, and of all beside what chance gives."""
     overall = (
         f"Purity: share of labelled {_images(codes, categories)} that have the commonest label of their "
-        f"{categories.noun}. It is the "
-        f"commonest of these same images, from which many small {categories.nouns} gain by chance: see shuffled "
-        f"labels. The "
-        "interval is for very many images, and reaches down for that gain."
+        f"{categories.noun}. It is the commonest of these same images, from which many small {categories.nouns} gain "
+        "by chance: see shuffled labels. The interval is for very many images, and reaches down for that gain."
     )
     rows = [
         estimate(
@@ -337,8 +326,7 @@ def _purity(categories: Categories, codes: Codes, pure: Interval, order: list[in
     ]
     caption = (
         f"Purity of each {categories.noun}: the share of its labelled {_images(codes, categories)} that have its "
-        f"commonest label, "
-        "which stands beside, with its 95 % interval."
+        "commonest label, which stands beside, with its 95 % interval."
     )
     ends = (0.0, 1.0)
     return [
@@ -371,10 +359,8 @@ def _by_label(categories: Categories, codes: Codes, order: list[int]) -> Table:
     rows = tuple((name, *map(count, row.tolist())) for name, row in zip(names, counts, strict=True))
     caption = (
         f"Labelled images of each {categories.noun} (rows, by the label that it stands for) and their labels "
-        f"(columns), "
-        f"n = {count(int(counts.sum()))}. The shade is the share within the {categories.noun}: one that is one thing "
-        f"has one "
-        "shaded cell."
+        f"(columns), n = {count(int(counts.sum()))}. The shade is the share within the {categories.noun}: one that is "
+        "one thing has one shaded cell."
     )
     return Table(
         columns=(categories.part, *codes.classes), rows=rows, caption=caption, shades=tuple(map(tuple, share.tolist()))

@@ -330,8 +330,7 @@ def _leakage(result: Verification) -> Table:
     caption = (
         "Edited along (row), change of each score (column) by one standard deviation along the concept, in standard "
         "deviations of real images. A concept's own score has its name, or stands in brackets; everything else is "
-        "leakage. * marks the "
-        f"{count(int(leaks.sum()))} of {count(total)} that are more than directions of "
+        f"leakage. * marks the {count(int(leaks.sum()))} of {count(total)} that are more than directions of "
         f"{'shuffled labels' if result.shuffles else 'no concept'} change, false discovery rate of the rows 5 %."
     )
     return Table(

@@ -365,8 +365,7 @@ def warnings_of(distances: Distances) -> list[str]:
     if least <= distances.width:
         notes.append(
             f"{least:,} rows of {distances.width:,} features: covariances are singular, and Fréchet distances of so "
-            f"few "
-            "rows compare only with others of as many"
+            "few rows compare only with others of as many"
         )
     elif least < 10 * distances.width:
         notes.append(

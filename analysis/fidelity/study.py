@@ -97,9 +97,8 @@ def _sampled(distances: Distances, modes: Modes, result: Duplicates, real: int, 
         return [f"precision, recall, density and coverage are those of {distances.manifold_rows:,} rows of either side"]
     return [
         f"distances are those of {distances.real:,} real rows and {distances.fake:,} samples, precision, recall, "
-        f"density and "
-        f"coverage those of {distances.manifold_rows:,} of either, duplicates of {modes.rows:,} samples and "
-        f"{result.rows:,} real rows"
+        f"density and coverage those of {distances.manifold_rows:,} of either, duplicates of {modes.rows:,} samples "
+        f"and {result.rows:,} real rows"
     ]
 
 

@@ -57,10 +57,9 @@ def _shares(fidelity: Fidelity) -> Comparison:
     at = fidelity.samples
     caption = (
         f"In {fidelity.features}. An image lies among others where it is nearer to one of them than that one is to "
-        f"number "
-        f"{at.k} of its own kind's nearest, {count(at.manifold_rows)} of either side. Real training images in the "
-        "samples' place show what a perfect model would reach. Intervals are for other images and samples, as many: of "
-        "more of them all these shares change."
+        f"number {at.k} of its own kind's nearest, {count(at.manifold_rows)} of either side. Real training images in "
+        "the samples' place show what a perfect model would reach. Intervals are for other images and samples, as "
+        "many: of more of them all these shares change."
     )
     return Comparison(rows=tuple(rows), caption=caption, scale="percent", axis=(0.0, 1.0))
 
@@ -79,9 +78,8 @@ def _distances(fidelity: Fidelity) -> Table:
     )
     caption = (
         f"Distances in {fidelity.features}, {count(fidelity.samples.width)} numbers; 0 where both are one "
-        f"distribution, and "
-        "comparable on the same images and features only. They are no FID, which has Inception's features. Density "
-        "counts the real neighbourhoods that a sample lies in, 1 as real images do."
+        "distribution, and comparable on the same images and features only. They are no FID, which has Inception's "
+        "features. Density counts the real neighbourhoods that a sample lies in, 1 as real images do."
     )
     return Table(columns=("figure", "samples", INSTEAD)[: 1 + len(columns)], rows=rows, caption=caption)
 
@@ -104,9 +102,8 @@ def _pictures(context: ReportContext, fidelity: Fidelity, copies: Copying) -> li
         groups.append(Group(title="Held-out images", detail="", pictures=tuple(real), pairs=True))
     shown = tuple(group for group in groups if group.pictures)
     caption = (
-        f"Below each its nearest training image in {fidelity.features}, and their distance; of all pairs the "
-        f"nearest. A "
-        "model that copies has samples nearer to training images than new real images come by chance."
+        f"Below each its nearest training image in {fidelity.features}, and their distance; of all pairs the nearest. "
+        "A model that copies has samples nearer to training images than new real images come by chance."
     )
     return [Gallery(shown, caption)] if shown else []
 
@@ -142,10 +139,9 @@ def _modes(fidelity: Fidelity) -> Table:
     caption = (
         "How many different samples there are, by the share of pairs that are duplicates (birthday paradox): nearer "
         f"than {number(modes.threshold, 3)}, as 1\u00a0% of held-out images are to their nearest other. Samples that "
-        f"are "
-        "drawn unequally often count for fewer. Duplicates of real images show how many pairs come by chance: how many "
-        "different ones there are they do not tell, since the distance is chosen by such images, and samples that are "
-        "duplicates no more often have a lower end only."
+        "are drawn unequally often count for fewer. Duplicates of real images show how many pairs come by chance: "
+        "how many different ones there are they do not tell, since the distance is chosen by such images, and "
+        "samples that are duplicates no more often have a lower end only."
     )
     return Table(columns=("different images", "estimate", "duplicate pairs", "rows"), rows=rows, caption=caption)
 
@@ -221,8 +217,7 @@ def _copied(copying: Copying | None) -> str:
         return ", and samples lie no nearer to training images than new images do"
     return (
         f", and samples lie nearer to training images than new images do (P = {brackets(copying.closer)}, 0.5 by "
-        f"chance; "
-        f"{count(copying.copies)} of {count(copying.samples)} nearer than 99\u00a0% of these)"
+        f"chance; {count(copying.copies)} of {count(copying.samples)} nearer than 99\u00a0% of these)"
     )
 
 

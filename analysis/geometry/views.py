@@ -34,15 +34,14 @@ def section(context: ReportContext) -> Section:
         return missing("geometry", "Geometry", context.refusal("geometry") or note)
     rows = tuple(row for key, name in FIGURES for row in _figures(result, key, name))
     caption = (
-        "Intrinsic dimension says how many numbers a row's near neighbours differ in; the participation ratio how many "
-        "directions hold the variance; hubness, the skewness of how often a row is among the 10 nearest of others, "
-        "is 0 where none is favoured. RankMe is the effective number of directions, and α the exponent by which the "
-        "covariance's eigenvalues decay: without labels, both rank networks that were trained alike; a RankMe "
-        "far below the width is a collapse. Few rows raise α by themselves. “Independent numbers” are normal columns "
-        "with "
-        "the code's variances: codes below them lie on something thinner than their columns. Near the edges of a cloud "
-        "both dimensions are estimated too low; their intervals reach up as far as edges like a cube's or a normal "
-        "cloud's tails explain, and do not allow for noise and curvature."
+        "Intrinsic dimension says how many numbers a row's near neighbours differ in; the participation ratio how "
+        "many directions hold the variance; hubness, the skewness of how often a row is among the 10 nearest of "
+        "others, is 0 where none is favoured. RankMe is the effective number of directions, and α the exponent by "
+        "which the covariance's eigenvalues decay: without labels, both rank networks that were trained alike; a "
+        "RankMe far below the width is a collapse. Few rows raise α by themselves. “Independent numbers” are normal "
+        "columns with the code's variances: codes below them lie on something thinner than their columns. Near the "
+        "edges of a cloud both dimensions are estimated too low; their intervals reach up as far as edges like a "
+        "cube's or a normal cloud's tails explain, and do not allow for noise and curvature."
     )
     variance = f"Their variance fills {brackets(result.shapes[0].participation, 1)} directions."
     blocks: list[Block] = [by_group("shape", "Figure", rows, caption, "number", digits=1)]

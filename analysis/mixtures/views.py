@@ -166,11 +166,9 @@ def _unusual(context: ReportContext, mixture: Mixture) -> list[Block]:
     detail = f"{count(len(outliers.unusual))} of {plural(len(outliers.rows), noun)} beyond chance"
     caption = (
         f"{noun.capitalize()}s with the least likely codes, the least likely first. Beyond chance are those farther "
-        f"out than the tail of {plural(outliers.references, f'other {noun}')} reaches by chance, extended as one "
-        f"that falls "
-        f"with a power of the distance, as heavy tails do: p ≤ 0.05 / n, n = {count(len(outliers.rows))}, so that "
-        f"codes "
-        "without outliers have one in a table of 20."
+        f"out than the tail of {plural(outliers.references, f'other {noun}')} reaches by chance, extended as one that "
+        f"falls with a power of the distance, as heavy tails do: p ≤ 0.05 / n, n = {count(len(outliers.rows))}, so "
+        "that codes without outliers have one in a table of 20."
     )
     if not shown:
         named = listed([context.describe(int(row)) for row in outliers.rows[:N_SHOWN_OUTLIERS]])

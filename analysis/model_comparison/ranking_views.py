@@ -47,9 +47,8 @@ def _table(ranking: ModelRanking) -> Table:
     cells = [_row(standing, titles) for standing in ranking.ranked_models]
     read = (
         f"Accuracies are those of a logistic probe for the {ranking.target}, trained on {count(ranking.train_rows)} "
-        f"train rows "
-        f"and scored on {count(ranking.test_rows)} test rows, of raw pixels and their PCA in place of a code. The "
-        "feature layer, named below the run, is its best on validation rows. "
+        f"train rows and scored on {count(ranking.test_rows)} test rows, of raw pixels and their PCA in place of a "
+        "code. The feature layer, named below the run, is its best on validation rows. "
         if ranking.target
         else ""
     )

@@ -69,10 +69,10 @@ def _similarities(comparisons: Comparisons) -> Block:
     meanings = "; ".join(f"{name}: {text}" for name, text in MEANING.items())
     caption = (
         f"How alike {comparisons.pairs[0].names[0]} and each of these arrange the same images, 1 for the same "
-        f"arrangement. "
-        f"{sentence(meanings)} Small marks are shuffled rows. Raw pixels, their PCA and the untrained network show how "
-        "much of it two models have in common because they saw the same images. Rotations and maps of wide codes are "
-        "fitted to more numbers, and explain less of other rows than they would if they were fitted to more."
+        f"arrangement. {sentence(meanings)} Small marks are shuffled rows. Raw pixels, their PCA and the untrained "
+        "network show how much of it two models have in common because they saw the same images. Rotations and maps "
+        "of wide codes are fitted to more numbers, and explain less of other rows than they would if they were "
+        "fitted to more."
     )
     ends = min(0.0, *(row.value for row in rows)), 1.0
     return by_group("alike", "Figure", tuple(rows), caption, "number", "linear CKA", ends, 3)

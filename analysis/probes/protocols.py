@@ -127,8 +127,7 @@ def _needed(table: Embeddings, protocol: str, wanted: list[str], description: st
         start = "discriminator.conv" if "discriminator" in description else "encoder."
         raise AnalysisError(
             f"{protocol} reads {description}, and {table.path.name!r} does not say which layers its model has: "
-            f"latentgan "
-            f"encode {run} --features {start}… (each of them)"
+            f"latentgan encode {run} --features {start}… (each of them)"
             + (f" --pool {pool}" if pool is not None else "")
             + " --out OTHER.parquet writes them"
         )
@@ -140,8 +139,7 @@ def _needed(table: Embeddings, protocol: str, wanted: list[str], description: st
     options = named + (f" --pool {pool}" if pool is not None else "")
     raise AnalysisError(
         f"{protocol} reads {description}, which {table.path.name!r} does not hold: latentgan encode {run} {options} "
-        f"--out "
-        "OTHER.parquet writes them"
+        "--out OTHER.parquet writes them"
     )
 
 

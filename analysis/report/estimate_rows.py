@@ -108,6 +108,5 @@ def labels_used_note(n_labels_used: int) -> str:
         return ""
     return (
         f"The networks themselves were trained with {plural(n_labels_used, 'label')}, which these figures do not "
-        f"count: "
-        "baselines used none, so that no difference from them shows what was gained without labels."
+        "count: baselines used none, so that no difference from them shows what was gained without labels."
     )

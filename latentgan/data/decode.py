@@ -231,8 +231,8 @@ def _common_shape(items: Items, headers: Mapping[int, Header], geometry: Geometr
         way = f"--size {side}" if all(w == h for w, h in sides) else f"--crop --size {side}"
         raise DataError(
             f"{items.description}: images differ in size: {items.names[first_row]} is {first_size[0]} × "
-            f"{first_size[1]}, "
-            f"{items.names[second_row]} is {second_size[0]} × {second_size[1]}; {way} brings all to one size"
+            f"{first_size[1]}, {items.names[second_row]} is {second_size[0]} × {second_size[1]}; {way} brings all to "
+            "one size"
         )
     ((width, height),) = sides
     return height, width, channels
