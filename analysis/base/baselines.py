@@ -28,4 +28,4 @@ def representation_role(name: str) -> Role:
 
 def is_baseline(name: str) -> bool:
     """Tell a baseline by its name."""
-    return name == "pixels" or name.startswith(("untrained.", "PCA "))
+    return representation_role(name) in ("pixels", "pca", "untrained")

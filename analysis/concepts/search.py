@@ -157,6 +157,12 @@ def search(
     return [*result, *conditional], notes
 
 
+def _edited_by(candidates: Sequence[FittedDirection]) -> tuple[str, dict[int, int]]:
+    """The method whose directions are made conditional, and task -> place of its direction among the candidates."""
+    method = EDIT_METHOD if any(candidate.method == EDIT_METHOD for candidate in candidates) else candidates[0].method
+    return method, {candidate.task: i for i, candidate in enumerate(candidates) if candidate.method == method}
+
+
 def _regressed(
     candidates: Sequence[FittedDirection],
     space: Space,
@@ -166,8 +172,7 @@ def _regressed(
     preserved_names: str,
 ) -> tuple[list[FittedDirection], list[str]]:
     """Regress codes on every other task together with the preserved ones; note those of which these leave nothing."""
-    method = EDIT_METHOD if any(candidate.method == EDIT_METHOD for candidate in candidates) else candidates[0].method
-    places = {candidate.task: i for i, candidate in enumerate(candidates) if candidate.method == method}
+    method, places = _edited_by(candidates)
     concept_places = [i for i in places if i not in preserved]
     if not concept_places:
         return [], [f"no direction preserves {preserved_names}: every concept is among them"]
@@ -237,8 +242,7 @@ def _projected(
     preserved_names: str,
 ) -> tuple[list[FittedDirection], list[str]]:
     """Project the preserved tasks' directions out of every other task's; note those of which nothing is left."""
-    method = EDIT_METHOD if any(candidate.method == EDIT_METHOD for candidate in candidates) else candidates[0].method
-    places = {candidate.task: i for i, candidate in enumerate(candidates) if candidate.method == method}
+    method, places = _edited_by(candidates)
     axes = np.stack([candidates[places[i]].axis for i in preserved])
     apart = [k for k, used in zip(preserved, span_of(axes).used, strict=True) if used]
     pairs = drawn.directions(targets_of(tasks, tasks[0].train, method), method)

@@ -181,8 +181,8 @@ def _few_finding(efficiency: Efficiency, few: FewLabels, needed: str, noun: str)
             f"With {trained_on_labels(few)}, {chosen} predicts {efficiency.target} of {tested} with R² "
             f"{brackets(score)}"
         )
-    counted = f"; measured on {plural(few.accuracy.shape[1], 'draw')} of labels, the same for both"
     compared = _compared(few, name)
+    counted = f"; measured on {plural(few.accuracy.shape[1], 'draw')} of labels{', the same for both' * bool(compared)}"
     return f"{text}{compared and ', '}{compared}{_no_more_than_the_mean(few, name)}{counted}{needed}."
 
 

@@ -138,13 +138,12 @@ def within_words(text: str, limit: int = MAX_WORDS) -> tuple[str, list[str]]:
         text: one sentence.
         limit: words of its first part, at most.
     """
-    clauses = [""]
-    for piece in re.split(r"(; )", text):
-        is_inside = clauses[-1].count("(") > clauses[-1].count(")")
-        if piece == "; " and not is_inside:
-            clauses.append("")
+    clauses: list[str] = []
+    for piece in text.split("; "):
+        if clauses and clauses[-1].count("(") > clauses[-1].count(")"):
+            clauses[-1] += f"; {piece}"
         else:
-            clauses[-1] += piece
+            clauses.append(piece)
     kept = 1
     while kept < len(clauses) and len("; ".join(clauses[: kept + 1]).split()) <= limit:
         kept += 1

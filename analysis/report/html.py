@@ -111,9 +111,9 @@ def section(part: Section, thumbnails: Thumbnails | None) -> Markup:
     finding, further = (part.finding, []) if part.missing else within_words(part.finding)
     blocks = part.blocks
     if further:
-        below, *rest = blocks or (Prose(""),)
-        texts = [*further, below.text] if isinstance(below, Prose) else further
-        blocks = (Prose(" ".join(filter(None, texts))), *(rest if isinstance(below, Prose) else blocks))
+        if blocks and isinstance(blocks[0], Prose):
+            further, blocks = [*further, blocks[0].text], blocks[1:]
+        blocks = (Prose(" ".join(further)), *blocks)
     name = tag("h2", tag("span", part.title, class_="name"), tag("span", unbroken(finding), class_="finding"))
     return tag("section", name, body(blocks, thumbnails), id=part.id, class_="stop missing" if part.missing else "stop")
 
