@@ -21,7 +21,7 @@ from .results import KINDS, check_results, load_one, remove, save, save_all
 from .table.dependence import dependence_warnings
 from .table.embeddings import Embeddings
 from .table.overview import Overview, summarise
-from .table.selection import grouping
+from .table.selection import grouping_notes
 from .table.study_options import Options, Progress, silent
 
 Study = Callable[..., Any]
@@ -76,7 +76,7 @@ def _study(
     """Run a study of all rows, or where it must hold them and they do not fit in memory, of the usual sample."""
     study: Study = catalogue.load(kind, "study").study
     try:
-        return _with_notes(study(table, model, options, progress, **settings), *grouping(table))
+        return _with_notes(study(table, model, options, progress, **settings), *grouping_notes(table))
     except TooLargeError:
         if options.train_rows is not None:
             raise
@@ -85,7 +85,7 @@ def _study(
         fewer = replace(options, train_rows=usual.train_rows, test_rows=usual.test_rows)
         result = study(table, model, fewer, progress, **settings)
         note = f"a sample in place of --full: all rows do not fit in memory, and {kind} must hold what it looks at"
-        return _with_notes(result, *grouping(table), note)
+        return _with_notes(result, *grouping_notes(table), note)
 
 
 def _with_notes(result: Any, *notes: str) -> Any:
@@ -240,7 +240,7 @@ def _overview(
     results = [*(load_one(out, kind) for kind in kinds), *new.values()]
     rows = rows_of(*(result.shown_rows() for result in results))
     overview = summarise(table, rows[rows < table.n], warnings=dependence_warnings(table))
-    notes = [without_paths(note) for note in (*overview.notes, *grouping(table))]
+    notes = [without_paths(note) for note in (*overview.notes, *grouping_notes(table))]
     reasons = tuple((kind, without_paths(reason)) for kind, reason in refused.items() if kind not in new)
     return replace(overview, notes=tuple(notes), refused=reasons, metadata=_metadata(table, out))
 

@@ -19,7 +19,7 @@ from ..probes.few_labels import draw_labels, few_label_accuracy, label_counts
 from ..table.code_layout import columns, drawn, drawn_of_each, is_learned, moments, responsibilities
 from ..table.embeddings import Embeddings
 from ..table.overview import thumbnails
-from ..table.selection import sample
+from ..table.selection import sample_rows
 from ..table.study_options import Options
 from .categorical import (
     Categories,
@@ -200,7 +200,7 @@ def _named(
 
     Returns: rule -> the matching of categories and its baselines.
     """
-    held = sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
+    held = sample_rows(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)
     if not (labels[held] >= 0).any():
         return {}
@@ -261,7 +261,9 @@ def _scored_as_labelled(
     chosen = _columns_of(table, table.code, part)(rows).argmax(1)
     matching = score_names(names, "labels used", (chosen, scored))
     figures = []
-    held = np.setdiff1d(sample(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows)
+    held = np.setdiff1d(
+        sample_rows(table, "validation", options.train_rows, options) if table.has_split else rows[:0], rows
+    )
     for name, (scores, note) in others.items():
         groups = scores(rows).argmax(1), scored
         if name == "untrained":
@@ -301,7 +303,7 @@ def _others(table: Embeddings, part: dict[str, Any], k: int, options: Options, r
     if column := table.untrained(table.code):
         note = "the same part of the untrained network's code"
         result["untrained"] = _columns_of(table, column, part), note
-    if table.has_pixels and table.has_split and len(train := sample(table, "train", KMEANS_ROWS, options)) > k:
+    if table.has_pixels and table.has_split and len(train := sample_rows(table, "train", KMEANS_ROWS, options)) > k:
         note = f"k-means with {k} groups on a PCA of raw pixels"
         result["pixels"] = _grouped_pixels(table, train, k, rng), note
     return result

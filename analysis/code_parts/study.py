@@ -15,7 +15,7 @@ from ..errors import AnalysisError
 from ..table.code_layout import columns, is_continuous
 from ..table.embeddings import Embeddings
 from ..table.representations import missing_baselines
-from ..table.selection import held_out, labels_of, said, spread
+from ..table.selection import held_out, labels_of, sampling_notes, spread_over_classes
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .categorical_study import Decode, draw, is_discrete, study_part
 from .code_parts import Codes, Sweep, sweep_effect
@@ -77,7 +77,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
 
 def _sampled(options: Options, table: Embeddings, rows: Ints, words: str) -> list[str]:
     split = {"test": len(rows)} if words == "test rows" else {"all": len(rows)} if "test and" not in words else {}
-    return said(options, table, **split)
+    return sampling_notes(options, table, **split)
 
 
 def _parts(table: Embeddings) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def _sweeps(
     result.sort(key=lambda pair: -np.nan_to_num(pair[0].effect.value))
     progress("random directions")
     baselines = _random_directions(parts, values, codes, unrelated, decode, rng)
-    chosen = spread(rows, labels, options.shown, rng)
+    chosen = spread_over_classes(rows, labels, options.shown, rng)
     bases = _bases(table, parts, chosen, rng)[0]
     shown = [_with_frames(sweep, column, bases, decode) for sweep, column in result[:N_TRAVERSALS]]
     notes = []

@@ -12,8 +12,7 @@ from ..base.decoding import decode_frames
 from ..base.model import Model, ReadsLinearly
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_baselines
-from ..table.selection import labelled_columns, labels_of, said, spread, train_and_test
+from ..table.selection import draw_sample, labelled_columns, labels_of, spread_over_classes
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .concept_table import ConceptTable, concept_table, decode_edits
 from .scoring import Task
@@ -45,7 +44,8 @@ def study(
         preserve_by: how, "regression" or "projection".
     """
     rng = options.rng("concepts")
-    train, test = train_and_test(table, options)
+    sample = draw_sample(table, options)
+    train, test = sample.train, sample.test
     targets = [target for column in labelled_columns(table) for target in concept_targets(column, train)]
     targets, left = with_enough_rows(targets, train, test)
     if not targets:
@@ -64,7 +64,7 @@ def study(
     progress(f"{len(targets)} concepts")
     groups = None if table.groups is None else table.groups[train]
     weights, missing = first_layer(table, model)
-    notes = [*missing_baselines(table), *said(options, table, train=len(train), test=len(test)), *left, *missing]
+    notes = [*sample.notes, *left, *missing]
     result = concept_table(
         codes["train"],
         codes["test"],
@@ -97,7 +97,7 @@ def study(
     if decode is None:
         return replace(result, notes=(*result.notes, f"no edited images: {needs_model(table)}"))
     progress("decoding edits")
-    chosen = spread(test, labels_of(table), options.shown, rng)
+    chosen = spread_over_classes(test, labels_of(table), options.shown, rng)
     edits = decode_edits(decode, result, table.vectors(table.code, chosen), chosen)
     measured, bases = subsample(test, N_MEASURED_CODES, rng=rng), table.vectors(table.code, chosen)
     with_effects = []

@@ -13,7 +13,7 @@ from ..base.model import Model
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
 from ..table.representations import code_baselines, missing_baselines
-from ..table.selection import held_out, labelled_columns, sample, thin
+from ..table.selection import held_out, labelled_columns, sample_rows, subsample_rows
 from ..table.study_options import Options, Progress, silent
 from .evaluate import MAX_ROWS, Disentanglement, disentangle
 from .metrics import Factor
@@ -47,12 +47,12 @@ def study(
     use = rows[_known(columns, rows)]
     notes = [f"{len(use):,} {words}, those with every factor known", *notes]
     if len(use) > MAX_ROWS:
-        use = thin(use, MAX_ROWS, options)
+        use = subsample_rows(use, MAX_ROWS, options)
         notes.append(f"a sample of {MAX_ROWS:,} of them")
     result = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
     progress(f"{len(result)} factors")
     codes = table.vectors(table.code, use)[:, table.encoded]
-    train = sample(table, "train" if table.has_split else None, options.train_rows, options)
+    train = sample_rows(table, "train" if table.has_split else None, options.train_rows, options)
     baselines = [code_baseline for code_baseline in code_baselines(table) if code_baseline.name != "pixels"]
     baseline_codes = {wanted.name: wanted.read(table, train, use, rng=rng)[1] for wanted in baselines}
     notes += missing_baselines(table)

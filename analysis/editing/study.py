@@ -14,7 +14,7 @@ from ..base.statistics import SIGNIFICANT, UNKNOWN, proportion
 from ..concepts.concept_table import Concept, ConceptTable
 from ..concepts.unsupervised import SHORT_NAMES, Axis
 from ..errors import AnalysisError
-from ..table.selection import spread
+from ..table.selection import spread_over_classes
 from .evaluators import ImageMeasures, classifier_scores, combined_evaluator, measured_scores
 from .multiple_testing import LEVEL
 from .verification import DRAWS, EditDirection, Score, Verification, verify_edits
@@ -179,7 +179,7 @@ def verify_concepts(
     varies = np.array([score.spread > 0 for score in scores], np.bool_)  # a constant score can measure no change
     if not varies.any():
         raise AnalysisError("no evaluator for these images: there is no label, no attribute, and nothing to measure")
-    chosen = spread(np.arange(len(values)), (held.labels, ()), edited, rng)
+    chosen = spread_over_classes(np.arange(len(values)), (held.labels, ()), edited, rng)
     labelled = held.labels >= 0
     accuracy = proportion(classes[labelled] == held.labels[labelled]) if (classes >= 0).any() else UNKNOWN
 

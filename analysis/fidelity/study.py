@@ -11,7 +11,7 @@ from ..base.arrays import Floats, Ints
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
 from ..table.overview import thumbnails
-from ..table.selection import grouping, held_out, independent, sample, thin
+from ..table.selection import grouping_notes, held_out, one_row_per_group, sample_rows, subsample_rows
 from ..table.study_options import Options, Progress, silent
 from .distances import Copying, Distances, Duplicates, Fidelity, Modes, compare_samples, warnings_of
 from .memorization import copying_and_others, count_modes, duplicate_threshold, duplicates
@@ -51,7 +51,7 @@ def study_fidelity(
                 "tables have with --features"
             )
     rows, words, with_training = held_out(real, options.test_rows, options)
-    drawn = sample(fake, None, options.test_rows, options)
+    drawn = sample_rows(fake, None, options.test_rows, options)
     parts = real.vectors(name, rows), fake.vectors(name, drawn)
     progress("distances")
     result = compare_samples(*parts, rng=rng)
@@ -64,7 +64,7 @@ def study_fidelity(
         notes.append("no baseline of real rows, and no test of copying: the table has no train split beside the rows")
     else:
         progress("baseline")
-        train_rows = thin(independent(real, train, options), len(drawn), options)
+        train_rows = subsample_rows(one_row_per_group(real, train, options), len(drawn), options)
         held_out_rows = real.vectors(name, train_rows)
         baseline = compare_samples(parts[0], held_out_rows, rng=rng)
         notes.append(f"the baseline: {_of(len(train_rows), len(train))} train rows in the samples' place")
@@ -75,7 +75,7 @@ def study_fidelity(
     held, made, held_out_rows = (z[rng.permutation(len(z))[:MODE_ROWS]] for z in (*parts, held_out_rows))
     threshold = duplicate_threshold(held[: len(made)])
     modes, real_pairs = count_modes(made, threshold=threshold), duplicates(held_out_rows, threshold=threshold)
-    notes += [*_sampled(result, modes, real_pairs, len(rows), len(drawn)), *grouping(real)]
+    notes += [*_sampled(result, modes, real_pairs, len(rows), len(drawn)), *grouping_notes(real)]
     return Fidelity(
         features=name,
         samples=result,

@@ -15,7 +15,7 @@ from ..base.nearest import nearest
 from ..base.statistics import Baseline, Interval, mean_interval
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.selection import held_out, labels_of, sample, thin
+from ..table.selection import held_out, labels_of, sample_rows, subsample_rows
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .geodesics import Measures, Shell, measure_paths, shell_of, shorten
 from .interpolate import Interpolations, PathKind, choose_along
@@ -105,9 +105,9 @@ def study(
     along, reason = choose_along(table.prior) if along == "auto" else (along, "asked for")
     chosen = drawn_pairs(table, between, rows, count=max(N_MIDPOINT_PAIRS, options.shown), rng=rng)
     pairs, notes = chosen.pairs, [f"pairs of {words}", *chosen.notes]
-    codes = table.vectors(table.code, thin(rows, 2000, options))[:, table.continuous]
+    codes = table.vectors(table.code, subsample_rows(rows, 2000, options))[:, table.continuous]
     shell, whose = shell_of(table.prior, codes)
-    small, rest = table.pixels_shape, np.setdiff1d(sample(table, None, 10_000, options), pairs)
+    small, rest = table.pixels_shape, np.setdiff1d(sample_rows(table, None, 10_000, options), pairs)
     other_images = table.vectors("pixels", rest) if small is not None and len(rest) > 1 else None
     at = np.linspace(0, 1, steps)
     world = _World(

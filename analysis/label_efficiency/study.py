@@ -16,8 +16,8 @@ from ..probes.few_labels import VALIDATION
 from ..probes.linear_probe import SEARCH
 from ..probes.targets import find_targets, rows_with_values
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_baselines, representations
-from ..table.selection import said, sample, thin, train_and_test
+from ..table.representations import representations
+from ..table.selection import Sample, draw_sample, subsample_rows
 from ..table.study_options import Options, Progress, silent
 from .curves import Curve, Efficiency, sizes
 from .regression import LEAST_ROWS, REFERENCE, NumberCurves, amounts
@@ -27,17 +27,6 @@ MOST_NUMBERS = 6  # numeric attributes
 
 
 MAX_NUMBER_TEST_ROWS = 5_000  # test rows on which numbers are scored: what every draw gives each of them is held
-
-
-@dataclass(frozen=True)
-class _Split:
-    train: Ints
-    validation: Ints
-    test: Ints
-
-    @property
-    def rows(self) -> tuple[Ints, Ints, Ints]:
-        return self.train, self.validation, self.test
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +66,19 @@ def study(
     """
     options = _Options(**vars(options), per_class=per_class, draws=draws, network_draws=network_draws)
     rng = options.rng("probes")  # the name by which recorded figures were drawn
-    train, test = train_and_test(table, options, one_each=True)
-    main, numbers, notes = _columns(table, train, test, alone=options.per_class is not None)
-    split = _Split(train, sample(table, "validation", SEARCH, options), test)
+    sample = draw_sample(table, options, validation_rows=SEARCH, one_train_row_per_group=True)
+    main, numbers, notes = _columns(table, sample.train, sample.test, alone=options.per_class is not None)
     target_curves: list[_Classes | _Numbers] = []
     if main.kind != "numeric":
-        target_curves.append(_Classes(main, split, options, rng))
-    target_curves += _by_known_rows(numbers, split, options, notes)
+        target_curves.append(_Classes(main, sample, options, rng))
+    target_curves += _by_known_rows(numbers, sample, options, notes)
     if not target_curves or (
         main.kind == "numeric" and main.name not in {column.name for column in target_curves[0].columns}
     ):
         raise AnalysisError(f"{main.name!r} cannot be predicted with few labels: {'; '.join(notes) or 'too few rows'}")
     main_name = ""
     for wanted in representations(table):
-        x = wanted.read(table, *split.rows, rng=rng)
+        x = wanted.read(table, *sample.parts, rng=rng)
         progress(wanted.name)
         for target_curve in target_curves:
             target_curve.add_probes(wanted.name, wanted.baseline, x, shuffled=not main_name)
@@ -103,8 +91,7 @@ def study(
         )
     done = [result for target_curve in target_curves for result in target_curve.results(table.n_labels_used)]
     outcome, attributes = done[0], done[1:]
-    rest = [*missing_baselines(table), *said(options, table, True, train=len(train), test=len(test))]
-    return replace(outcome, notes=(*outcome.notes, *notes, *rest), attributes=tuple(attributes))
+    return replace(outcome, notes=(*outcome.notes, *notes, *sample.notes), attributes=tuple(attributes))
 
 
 def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tuple[Column, list[Column], list[str]]:
@@ -121,15 +108,15 @@ def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tupl
 class _Classes:
     """Classes by logistic probes."""
 
-    def __init__(self, column: Column, split: _Split, options: _Options, rng: np.random.Generator) -> None:
-        if np.count_nonzero(column.present[split.validation]) < 2:
+    def __init__(self, column: Column, sample: Sample, options: _Options, rng: np.random.Generator) -> None:
+        if np.count_nonzero(column.present[sample.validation]) < 2:
             raise AnalysisError("few-label probes choose C on validation rows, and there are none with a label")
-        self.columns, self.split, self.seed = [column], split, options.seed
-        self.curve, self.notes = _curve(column, split.train, options, rng)
+        self.columns, self.sample, self.seed = [column], sample, options.seed
+        self.curve, self.notes = _curve(column, sample.train, options, rng)
 
     def add_probes(self, name: str, baseline: bool, x: Sequence[Singles], *, shuffled: bool) -> None:
         train, held, test_rows = (
-            rows_with_values(self.columns[0], part, rows) for part, rows in zip(x, self.split.rows, strict=True)
+            rows_with_values(self.columns[0], part, rows) for part, rows in zip(x, self.sample.parts, strict=True)
         )
         validation_rows = subsample(np.arange(len(held.y)), VALIDATION, rng=np.random.default_rng(0))
         self.curve.add_probes(name, baseline, train, Rows(held.x[validation_rows], held.y[validation_rows]), test_rows)
@@ -141,7 +128,7 @@ class _Classes:
     ) -> list[str]:
         """Train supervised baselines on the same draws; returns notes."""
         present = self.columns[0].present
-        train, validation, test = (rows[present[rows]] for rows in self.split.rows)
+        train, validation, test = (rows[present[rows]] for rows in self.sample.parts)
         validation_rows = validation[subsample(np.arange(len(validation)), VALIDATION, rng=np.random.default_rng(0))]
         rows = (train, validation_rows, test)
         return add_classifiers(
@@ -167,30 +154,30 @@ class _Classes:
         ]
 
 
-def _by_known_rows(columns: Sequence[Column], split: _Split, options: _Options, notes: list[str]) -> list[_Numbers]:
+def _by_known_rows(columns: Sequence[Column], sample: Sample, options: _Options, notes: list[str]) -> list[_Numbers]:
     """Probes of numbers, those that are known for the same rows together; what cannot be probed is noted."""
     groups: dict[bytes, list[Column]] = {}
     for column in columns:
-        n_known = [np.count_nonzero(column.present[rows]) for rows in split.rows]
-        if n_known[1] < 2 or np.ptp(column.values[split.validation][column.present[split.validation]]) == 0:
+        n_known = [np.count_nonzero(column.present[rows]) for rows in sample.parts]
+        if n_known[1] < 2 or np.ptp(column.values[sample.validation][column.present[sample.validation]]) == 0:
             notes.append(f"{column.name!r} is not probed: ridge chooses its strength on validation rows with a value")
         elif n_known[0] < 2 * LEAST_ROWS:
             notes.append(f"{column.name!r} is not probed: {n_known[0]} train rows have a value")
         else:
-            key = b"".join(column.present[rows].tobytes() for rows in split.rows)
+            key = b"".join(column.present[rows].tobytes() for rows in sample.parts)
             groups.setdefault(key, []).append(column)
-    return [_Numbers(group, split, options) for group in groups.values()]
+    return [_Numbers(group, sample, options) for group in groups.values()]
 
 
 class _Numbers:
     """Numbers that are known for the same rows, by ridge regression."""
 
-    def __init__(self, columns: list[Column], split: _Split, options: _Options) -> None:
-        self.columns, self.split, self.seed, self.notes = columns, split, options.seed, list[str]()
+    def __init__(self, columns: list[Column], sample: Sample, options: _Options) -> None:
+        self.columns, self.sample, self.seed, self.notes = columns, sample, options.seed, list[str]()
         present = columns[0].present
-        known_rows = [np.flatnonzero(present[rows]) for rows in split.rows]
+        known_rows = [np.flatnonzero(present[rows]) for rows in sample.parts]
         known_rows[1] = subsample(known_rows[1], VALIDATION, rng=np.random.default_rng(0))
-        test_rows = thin(known_rows[2], MAX_NUMBER_TEST_ROWS, options)
+        test_rows = subsample_rows(known_rows[2], MAX_NUMBER_TEST_ROWS, options)
         if len(test_rows) < len(known_rows[2]):
             self.notes.append(
                 f"numbers are scored on a sample of {len(test_rows):,} of {len(known_rows[2]):,} test rows"
@@ -198,7 +185,7 @@ class _Numbers:
         self.known = (known_rows[0], known_rows[1], test_rows)
         values, self.held, truth = (
             np.stack([column.values[rows[part]] for column in columns], axis=1)
-            for rows, part in zip(split.rows, self.known, strict=True)
+            for rows, part in zip(sample.parts, self.known, strict=True)
         )
         wanted = self._amounts(len(values), options)
         self.curves = NumberCurves(
@@ -232,7 +219,7 @@ class _Numbers:
         self, table: Embeddings, baselines: Sequence[SupervisedBaseline], options: _Options, progress: Progress
     ) -> list[str]:
         """Train supervised baselines on the same draws, for all numbers at once; returns notes."""
-        train, validation, test = (rows[part] for rows, part in zip(self.split.rows, self.known, strict=True))
+        train, validation, test = (rows[part] for rows, part in zip(self.sample.parts, self.known, strict=True))
         draws = min(options.network_draws, options.draws)
         rows = (train, validation, test)
         return add_regressors(self.curves, baselines, table, rows, self.held, draws=draws, progress=progress)

@@ -14,7 +14,7 @@ from ..base.statistics import Baseline
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
 from ..table.representations import missing_baselines
-from ..table.selection import held_out, labels_of, said, sample
+from ..table.selection import held_out, labels_of, sample_rows, sampling_notes
 from ..table.study_options import Options, Progress, decoder, needs_model, silent
 from .class_conditional import ByClass, by_class
 from .mixture import Mixture, mixture_nmi, mixture_result, split_half_agreement
@@ -45,7 +45,7 @@ def study(
     rng = options.rng("mixture")
     parted = table.has_split or table.has_drawn_split
     fit_on = "train" if parted and len(table.rows("train")) >= 10 else None
-    train = sample(table, fit_on, options.train_rows, options, one_each=True)  # BIC counts rows
+    train = sample_rows(table, fit_on, options.train_rows, options, one_each=True)  # BIC counts rows
     rows, words, with_training = held_out(table, options.test_rows, options, least=1000, drawn=True)
     keep = table.continuous
     whole, train_codes = table.matrix(table.code, rows), table.matrix(table.code, train)[:, keep]
@@ -59,7 +59,7 @@ def study(
     baselines = _mixture_baselines(table, train, rows, labels, fitted, rng, progress) if labels else ()
     decode = decoder(table, model)
     notes = [f"assigned and compared with labels on {len(rows):,} {words}"]
-    notes += said(options, table, True, **{fit_on or "all": len(train)})
+    notes += sampling_notes(options, table, True, **{fit_on or "all": len(train)})
     notes += [] if decode else [f"no decoded samples: {needs_model(table)}"]
     notes += missing_baselines(table) if labels else [table.continuous_label or "no agreement: the table has no labels"]
     progress("assigning and decoding")

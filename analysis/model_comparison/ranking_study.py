@@ -18,7 +18,7 @@ from ..probes.few_labels import VALIDATION, few_label_accuracy
 from ..probes.linear_probe import logistic_hits
 from ..table.embeddings import Embeddings
 from ..table.representations import Representation, representations
-from ..table.selection import thin
+from ..table.selection import subsample_rows
 from ..table.study_options import Options, Progress, reconstruct, silent
 from .ranking import (
     CODE,
@@ -233,7 +233,7 @@ class _Study:
     def _dimension(self, i: int, wanted: Representation, name: str) -> Interval:
         """Intrinsic dimension by the two nearest neighbours."""
         shared = self.shared
-        rows = thin(shared.held, MAX_DIMENSION_ROWS, self.options)
+        rows = subsample_rows(shared.held, MAX_DIMENSION_ROWS, self.options)
         try:
             x = shared.unlabelled(self.tables[i], i, wanted, rows, self.options)
             return shape_of(x, rng=self.options.rng("dimension")).two_nn

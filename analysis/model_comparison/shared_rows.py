@@ -16,7 +16,7 @@ from ..probes.linear_probe import SEARCH
 from ..table.alignment import common_places, common_split
 from ..table.embeddings import Embeddings
 from ..table.representations import Representation
-from ..table.selection import independent, thin
+from ..table.selection import one_row_per_group, subsample_rows
 from ..table.study_options import Options
 
 PER_CLASS = 10  # labels a class of the few-label probes
@@ -76,8 +76,8 @@ def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = 
         split = np.full(len(places[0]), "", dtype="U10")
         notes.append(f"no probe is fitted: {error}")
     column = _classes(tables[0], places[0], notes)
-    alone = np.isin(places[0], independent(tables[0], places[0], options))
-    named = np.isin(places[0], independent(tables[0], places[0][split != ""], options))
+    alone = np.isin(places[0], one_row_per_group(tables[0], places[0], options))
+    named = np.isin(places[0], one_row_per_group(tables[0], places[0][split != ""], options))
     split = np.where(named, split, "")  # one row of each group
     train, validation, test = _parts(column, split, options, notes)
     if column is not None and not _enough(column, train, test):
@@ -86,9 +86,9 @@ def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = 
         )
         column = None
     drawn = None if column is None else _draws(column.codes[train], draws, options, notes)
-    fit = thin(np.flatnonzero(split == "train"), options.train_rows, options)
+    fit = subsample_rows(np.flatnonzero(split == "train"), options.train_rows, options)
     held, training_rows_note = _held(split, notes, np.flatnonzero(alone))
-    held = thin(held, options.test_rows, options)
+    held = subsample_rows(held, options.test_rows, options)
     return SharedRows(
         places=tuple(places),
         column=column,
@@ -116,7 +116,7 @@ def _parts(column: Column | None, split: Strings, options: Options, notes: list[
     is_labelled = np.zeros(len(split), np.bool_) if column is None else column.present
     limits = {"train": options.train_rows, "validation": SEARCH, "test": options.test_rows}
     train, validation, test = (
-        thin(np.flatnonzero(is_labelled & (split == name)), limit, options) for name, limit in limits.items()
+        subsample_rows(np.flatnonzero(is_labelled & (split == name)), limit, options) for name, limit in limits.items()
     )
     if len(validation) < 2 and len(train) >= MIN_TRAIN_ROWS:
         validation = np.sort(options.rng("held").permutation(train)[: len(train) // 10])

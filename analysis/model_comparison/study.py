@@ -13,7 +13,7 @@ from ..concepts.targets import ConceptTarget, concept_targets
 from ..table.alignment import common_rows
 from ..table.embeddings import Embeddings
 from ..table.representations import code_baselines, missing_baselines
-from ..table.selection import grouping, held_out, independent, labelled_columns, sample, thin
+from ..table.selection import grouping_notes, held_out, labelled_columns, one_row_per_group, sample_rows, subsample_rows
 from ..table.study_options import Options, Progress, silent
 from .ranking_study import FindModel, study_runs
 from .shared_rows import DRAWS
@@ -65,8 +65,8 @@ def study_comparison(
         compared = compare_tables(first, other, options, progress=tell)
         pairs.append(replace(compared, names=(shown[0], name)))
     rng = options.rng("yardsticks")
-    rows = thin(held_out(first, None, options, least=200).rows, options.test_rows, options)
-    train = sample(first, "train" if first.has_split else None, options.train_rows, options)
+    rows = subsample_rows(held_out(first, None, options, least=200).rows, options.test_rows, options)
+    train = sample_rows(first, "train" if first.has_split else None, options.train_rows, options)
     x, result = first.vectors(first.code, rows)[:, first.encoded], []
     for wanted in code_baselines(first):
         progress(wanted.name)
@@ -85,7 +85,12 @@ def study_comparison(
             )
         )
     notes = dict.fromkeys(
-        [*ranking_notes, *(note for pair in pairs for note in pair.notes), *missing_baselines(first), *grouping(first)]
+        [
+            *ranking_notes,
+            *(note for pair in pairs for note in pair.notes),
+            *missing_baselines(first),
+            *grouping_notes(first),
+        ]
     )
     notes_of_rows = [runs.training_rows_note, *(pair.training_rows_note for pair in pairs)]
     return Comparisons(
@@ -103,7 +108,7 @@ def compare_tables(
     """Compare the codes of two tables on the images that both have, by their ids."""
     rng = options.rng("comparison")
     first_rows, theirs, notes = common_rows(first, second)
-    alone = np.isin(first_rows, independent(first, first_rows, options))
+    alone = np.isin(first_rows, one_row_per_group(first, first_rows, options))
     first_rows, theirs = first_rows[alone], theirs[alone]
     where, words, with_training = held_out(first, None, options, least=200)
     is_shared = np.isin(first_rows, where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..base.arrays import Bools
@@ -9,10 +11,12 @@ from ..base.model import Model
 from ..base.nearest import nearest
 from ..base.statistics import Interval, wilson_share
 from ..table.embeddings import Embeddings
-from ..table.representations import missing_baselines, representations
-from ..table.selection import labels_of, said, spread, train_and_test
+from ..table.representations import representations
+from ..table.selection import draw_sample, labels_of, spread_over_classes
 from ..table.study_options import Options, Progress, silent
 from .neighbours import Neighbours, NeighbourTable
+
+QUERIES = 2_000  # test rows, at most
 
 
 def study(table: Embeddings, model: Model | None, options: Options, progress: Progress = silent) -> Neighbours:
@@ -28,11 +32,12 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         Neighbours, and the share of them with the query's label, in each representation.
     """
     rng = options.rng("neighbours")
-    train, test = train_and_test(table, options)
+    sample = draw_sample(table, options)
     if options.test_rows is not None:  # every query is compared with every train row
-        test = test[np.sort(rng.permutation(len(test))[:2000])]
+        sample = replace(sample, test=sample.test[np.sort(rng.permutation(len(sample.test))[:QUERIES])])
+    train, test = sample.train, sample.test
     labels, k = labels_of(table), min(8, len(train))
-    gallery = spread(test, labels, options.shown, rng)
+    gallery = spread_over_classes(test, labels, options.shown, rng)
     tables = []
     for representation in representations(table):
         progress(representation.name)
@@ -60,8 +65,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
         shares = [np.bincount(labels[0][r][labels[0][r] >= 0], minlength=len(labels[1])) for r in (train, test)]
         if all(share.sum() for share in shares):
             chance = float((shares[0] / shares[0].sum()) @ (shares[1] / shares[1].sum()))
-    notes = [*missing_baselines(table), *said(options, table, train=len(train), test=len(test))]
-    return Neighbours(queries=gallery, k=k, chance=chance, tables=tuple(tables), notes=tuple(notes))
+    return Neighbours(queries=gallery, k=k, chance=chance, tables=tuple(tables), notes=tuple(sample.notes))
 
 
 def share_of_neighbours(hits: Bools, counted: Bools) -> Interval | None:

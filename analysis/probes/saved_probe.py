@@ -20,7 +20,7 @@ from ..io.messages import listed
 from ..io.reading import irregular, parse_json, read_arrays, validated
 from ..io.writing import check_outputs, npz_bytes, replace_bytes
 from ..table.embeddings import Embeddings
-from ..table.selection import sample, train_and_test
+from ..table.selection import draw_sample
 from ..table.study_options import Options
 from .linear_probe import SEARCH, WIDEST, choose_c
 from .targets import rows_with_values
@@ -148,10 +148,9 @@ def fit_probe(table: Embeddings, options: Options) -> FittedProbe:
     More than 1,024 columns are fitted through a PCA of train rows, which is then folded into the weights.
     """
     column = table.column()
-    train, test = train_and_test(table, options)
+    sample = draw_sample(table, options, validation_rows=SEARCH)
     rng = options.rng("probes")
-    held = sample(table, "validation", SEARCH, options)
-    parts = [rows_with_values(column, table.matrix(table.code, rows), rows) for rows in (train, held, test)]
+    parts = [rows_with_values(column, table.matrix(table.code, rows), rows) for rows in sample.parts]
     if len(np.unique(parts[0].y)) < 2 or len(parts[1].y) < 2 or len(parts[2].y) < 2:
         raise AnalysisError("a probe needs train rows of two classes, and validation and test rows with a label")
     mask = table.encoded if table.code == "code" else None

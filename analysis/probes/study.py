@@ -15,8 +15,8 @@ from ..base.pca import SAMPLE, Components, most_components
 from ..base.statistics import Interval, mean_interval
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import Representation, missing_baselines
-from ..table.selection import said, sample, train_and_test
+from ..table.representations import Representation
+from ..table.selection import draw_sample
 from ..table.study_options import Options, Progress, silent
 from .few_labels import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, label_counts, read_draws
 from .linear_probe import PROTOCOL, SEARCH, WIDEST, Probe, ProbeTable, linear_probe
@@ -60,9 +60,9 @@ def study(
     """
     options = _Options(**vars(options), methods=methods, draws=draws, neighbours=neighbours)
     rng = options.rng("probes")
-    train, test = train_and_test(table, options)
-    validation = sample(table, "validation", SEARCH, options)
-    targets, notes = find_targets(table, train, test)
+    sample = draw_sample(table, options, validation_rows=SEARCH)
+    train = sample.train
+    targets, notes = find_targets(table, train, sample.test)
     probes: list[Probe] = []
     named = find_protocol(protocol) if protocol else None
     if named is not None:
@@ -77,19 +77,16 @@ def study(
     one_each = each_beside_its_width if named is None else named.representations
     probed, pca_notes = one_each(table, Pixels(pixels, width))
     for wanted in probed:
-        x = wanted.read(table, train, validation, test, rng=rng, stream=True, components=pixels)
+        x = wanted.read(table, *sample.parts, rng=rng, stream=True, components=pixels)
         for column in targets:
             progress(f"{wanted.name} → {column.name}")
             if drawn is not None:
-                probes.append(_by_draws(column, wanted, x, (train, validation, test), drawn))
+                probes.append(_by_draws(column, wanted, x, sample.parts, drawn))
                 continue
-            probes += _probe(column, wanted, x, (train, validation, test), options, rng, table.groups)
+            probes += _probe(column, wanted, x, sample.parts, options, rng, table.groups)
     order = {column.name: i for i, column in enumerate(targets)}
     probes.sort(key=lambda probe: order[probe.target])
-    notes += [
-        *dict.fromkeys([*pca_notes, *missing_baselines(table)]),
-        *said(options, table, train=len(train), test=len(test)),
-    ]
+    notes += dict.fromkeys([*pca_notes, *sample.notes])
     protocol = PROTOCOL if named is None else f"{named.name}: {named.about} ({named.source}). {PROTOCOL}"
     return ProbeTable(
         target=targets[0].name,

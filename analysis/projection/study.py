@@ -7,7 +7,7 @@ import numpy as np
 from ..base.model import Model
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.selection import held_out, independent, labels_of
+from ..table.selection import held_out, labels_of, one_row_per_group
 from ..table.study_options import Options, Progress, silent
 from .projection import Maps, latent_map
 
@@ -35,7 +35,7 @@ def study(
         AnalysisError: no method can place these codes.
     """
     rng = options.rng("maps")
-    all_rows = independent(table, table.rows(None), options)
+    all_rows = one_row_per_group(table, table.rows(None), options)
     unit = "rows" if table.groups is None else "groups, of which one row each is placed"
     if map_rows is None:
         rows, with_training, placed = all_rows, True, f"all {len(all_rows):,} rows of the table, training rows included"

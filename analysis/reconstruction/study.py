@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..base.model import Model
 from ..table.embeddings import Embeddings
-from ..table.selection import held_out, labels_of, sample
+from ..table.selection import held_out, labels_of, sample_rows
 from ..table.study_options import Options, Progress, reconstruct, silent
 from .reconstruction import Reconstruction, pca_ratio, reconstruction_result
 
@@ -18,7 +18,7 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     progress(f"decoding {len(rows)} codes")
     images, made = reconstruct(table, model, rows)
     shape = images.shape[1:]
-    train = sample(table, "train" if table.has_split and not with_training else None, 10_000, options)
+    train = sample_rows(table, "train" if table.has_split and not with_training else None, 10_000, options)
     progress("PCA of equal width")
     baseline = pca_ratio(table.vectors("pixels", train), images, table.width(table.code), rng=rng)
     labels = labels_of(table)

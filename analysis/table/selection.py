@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..base.columns import Column
 from ..base.groups import one_of_each
 from ..errors import AnalysisError
 from .embeddings import Embeddings
+from .representations import missing_baselines
 
 if TYPE_CHECKING:
     from .study_options import Options
@@ -21,7 +23,7 @@ def labelled_columns(table: Embeddings) -> list[Column]:
     return [table.column(name) for name in [*([table.label] if labels_of(table) else []), *table.attributes]]
 
 
-def independent(table: Embeddings, rows: Ints, options: Options) -> Ints:
+def one_row_per_group(table: Embeddings, rows: Ints, options: Options) -> Ints:
     """Keep one of `rows` for each group, so that figures and their intervals count groups; all where there are none.
 
     The same row stands for a group in every analysis of a seed.
@@ -29,7 +31,7 @@ def independent(table: Embeddings, rows: Ints, options: Options) -> Ints:
     return rows if table.groups is None else one_of_each(rows, table.groups, table.representatives(options.seed))
 
 
-def sample(
+def sample_rows(
     table: Embeddings, split: str | None, limit: int | None, options: Options, *, one_each: bool | None = None
 ) -> Ints:
     """Draw at most `limit` rows of a split, ascending; a smaller sample is part of a larger one.
@@ -39,17 +41,17 @@ def sample(
     """
     one_each = split not in ("train", "validation") if one_each is None else one_each
     rows = table.rows(split)
-    return thin(independent(table, rows, options) if one_each else rows, limit, options)
+    return subsample_rows(one_row_per_group(table, rows, options) if one_each else rows, limit, options)
 
 
-def thin(rows: Ints, limit: int | None, options: Options) -> Ints:
+def subsample_rows(rows: Ints, limit: int | None, options: Options) -> Ints:
     """Draw at most `limit` of `rows`, ascending."""
     if limit is None or len(rows) <= limit:
         return rows
     return np.sort(np.random.default_rng([options.seed, 7]).permutation(rows)[:limit])
 
 
-class HeldOut(NamedTuple):
+class HeldOutRows(NamedTuple):
     """Rows to look at."""
 
     rows: Ints
@@ -64,7 +66,7 @@ class HeldOut(NamedTuple):
 
 def held_out(
     table: Embeddings, limit: int | None, options: Options, *, least: int = 100, drawn: bool = False
-) -> HeldOut:
+) -> HeldOutRows:
     """Test rows where there are at least `least`, else test and validation rows where they suffice, else all rows.
 
     Args:
@@ -76,19 +78,21 @@ def held_out(
     """
     if not (table.has_split or (drawn and table.has_drawn_split)):
         words = "rows (the table has no split, so that nothing is held out)"
-        return HeldOut(sample(table, None, limit, options), words)
-    test, validation = (len(independent(table, table.rows(name), options)) for name in ("test", "validation"))
+        return HeldOutRows(sample_rows(table, None, limit, options), words)
+    test, validation = (len(one_row_per_group(table, table.rows(name), options)) for name in ("test", "validation"))
     if test >= least:
-        return HeldOut(sample(table, "test", limit, options), "test rows")
+        return HeldOutRows(sample_rows(table, "test", limit, options), "test rows")
     if test + validation >= least:
         rows = np.sort(np.concatenate([table.rows("test"), table.rows("validation")]))
-        rows = independent(table, rows, options)
-        return HeldOut(thin(rows, limit, options), f"test and validation rows, since only {test} test rows exist")
+        rows = one_row_per_group(table, rows, options)
+        return HeldOutRows(
+            subsample_rows(rows, limit, options), f"test and validation rows, since only {test} test rows exist"
+        )
     words = f"rows of all splits, which includes training rows, since only {test} test rows exist"
-    return HeldOut(sample(table, None, limit, options), words, with_training=True)
+    return HeldOutRows(sample_rows(table, None, limit, options), words, with_training=True)
 
 
-def said(options: Options, table: Embeddings, one_each: bool = False, /, **counts: int) -> list[str]:
+def sampling_notes(options: Options, table: Embeddings, one_each: bool = False, /, **counts: int) -> list[str]:
     """Say what was read in place of a code, and which samples were taken: name of the split -> rows used.
 
     Args: one_each: whether train rows are one of each group.
@@ -102,13 +106,13 @@ def said(options: Options, table: Embeddings, one_each: bool = False, /, **count
         )
     for split, used in counts.items():
         rows = table.rows(None if split == "all" else split)
-        available = len(rows if split == "train" and not one_each else independent(table, rows, options))
+        available = len(rows if split == "train" and not one_each else one_row_per_group(table, rows, options))
         if used < available:
             notes.append(f"a sample of {used:,} of {available:,} {split} rows (--full takes all)")
     return notes
 
 
-def grouping(table: Embeddings) -> list[str]:
+def grouping_notes(table: Embeddings) -> list[str]:
     """Say which rows belong together, and what that means for figures; nothing where each row is one by itself."""
     if table.groups is None:
         return []
@@ -135,16 +139,66 @@ def grouping(table: Embeddings) -> list[str]:
     return notes
 
 
-def train_and_test(table: Embeddings, options: Options, *, one_each: bool = False) -> tuple[Ints, Ints]:
-    """Sampled train rows, with `one_each` one of each group, and test rows.
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The rows of a table that a study fits on and scores, drawn once."""
 
-    Raises: AnalysisError where either is missing.
+    table: Embeddings
+    """Whose rows they are."""
+
+    options: Options
+    """How many rows were asked for, and the seed."""
+
+    train: Ints
+    """(n,) rows that are fitted on, ascending."""
+
+    validation: Ints
+    """(n,) rows on which settings are chosen, ascending; may be empty."""
+
+    test: Ints
+    """(n,) rows that are scored, ascending."""
+
+    one_train_row_per_group: bool
+    """Whether train rows are one of each group."""
+
+    @property
+    def parts(self) -> tuple[Ints, Ints, Ints]:
+        """Train, validation and test rows."""
+        return self.train, self.validation, self.test
+
+    @property
+    def notes(self) -> list[str]:
+        """Which baselines the table cannot give, how it was split, and which samples were taken."""
+        n = {"train": len(self.train), "test": len(self.test)}
+        sampled = sampling_notes(self.options, self.table, self.one_train_row_per_group, **n)
+        return [*missing_baselines(self.table), *sampled]
+
+
+def draw_sample(
+    table: Embeddings, options: Options, *, validation_rows: int = 0, one_train_row_per_group: bool = False
+) -> Sample:
+    """Draw the rows that a study fits on and scores.
+
+    Args:
+        table: has the splits.
+        options: how many rows, and the seed.
+        validation_rows: at most this many.
+        one_train_row_per_group: whether train rows are one of each group, as test rows always are.
+
+    Raises:
+        AnalysisError: the table has no train rows, or no test rows.
     """
     for split in ("train", "test"):
         if len(table.rows(split)) == 0:
             raise AnalysisError(f"the table {table.path.name!r} has no {split} rows in column {table.split_name!r}")
-    train = sample(table, "train", options.train_rows, options, one_each=one_each)
-    return train, sample(table, "test", options.test_rows, options)
+    return Sample(
+        table=table,
+        options=options,
+        train=sample_rows(table, "train", options.train_rows, options, one_each=one_train_row_per_group),
+        validation=sample_rows(table, "validation", validation_rows, options),
+        test=sample_rows(table, "test", options.test_rows, options),
+        one_train_row_per_group=one_train_row_per_group,
+    )
 
 
 def labels_of(table: Embeddings) -> tuple[Ints, tuple[str, ...]] | None:
@@ -158,7 +212,9 @@ def labels_of(table: Embeddings) -> tuple[Ints, tuple[str, ...]] | None:
     return column.codes, column.categories
 
 
-def spread(rows: Ints, labels: tuple[Ints, tuple[str, ...]] | None, count: int, rng: np.random.Generator) -> Ints:
+def spread_over_classes(
+    rows: Ints, labels: tuple[Ints, tuple[str, ...]] | None, count: int, rng: np.random.Generator
+) -> Ints:
     """Choose `count` rows, of as many classes as there are."""
     mixed = rng.permutation(rows)
     if labels is not None:

@@ -32,7 +32,7 @@ from analysis.report_builder import write_report
 from analysis.runner import run_all, run_study
 from analysis.table.dependence import dependence_warnings, near_copies
 from analysis.table.embeddings import Embeddings
-from analysis.table.selection import held_out, train_and_test
+from analysis.table.selection import draw_sample, held_out
 from analysis.table.study_options import Options
 from latentgan.data.formats.arrays import from_arrays
 from latentgan.evaluation.three_way_split import edited_and_classifier_rows
@@ -101,13 +101,14 @@ def test_scored_rows_are_one_of_each_group(clips: Path) -> None:
 
 def test_test_rows_share_no_group_with_train(clips: Path) -> None:
     table = Embeddings(clips, group="clip")
-    train, test = train_and_test(table, Options())
+    sample = draw_sample(table, Options())
+    train, test = sample.train, sample.test
     assert not np.isin(table.groups[test], table.groups[train]).any()
 
 
 def test_fitted_rows_are_all_frames(clips: Path) -> None:
     table = Embeddings(clips, group="clip")
-    train, _ = train_and_test(table, Options())
+    train = draw_sample(table, Options()).train
     assert len(train) == len(table.rows("train")) > 10 * len(np.unique(table.groups[train]))
 
 

@@ -15,7 +15,7 @@ from analysis.catalogue import ANALYZE
 from analysis.neighbours.study import share_of_neighbours
 from analysis.runner import run_all
 from analysis.table.overview import summarise
-from analysis.table.selection import held_out, said
+from analysis.table.selection import held_out, sampling_notes
 from analysis.table.study_options import Options, needs_model
 
 
@@ -263,7 +263,9 @@ def test_a_table_without_codes_is_read_by_its_deepest_features_and_says_so(tmp_p
     encoded = Embeddings(table_maker.write_table(tmp_path / "encoded.parquet", vectors | beside, {"family": "dcgan"}))
     assert encoded.code == "discriminator.conv2" and encoded.stands_in
     assert "fit-encoder" in needs_model(encoded)
-    assert said(Options(), encoded) == ["the table has no codes, so 'discriminator.conv2' is read in their place"]
+    assert sampling_notes(Options(), encoded) == [
+        "the table has no codes, so 'discriminator.conv2' is read in their place"
+    ]
     assert not Embeddings(encoded.path, code="discriminator.conv1").stands_in
     with pytest.raises(AnalysisError, match="--code COLUMN"):
         Embeddings(write(tmp_path, **vectors))
@@ -285,7 +287,7 @@ def test_a_foreign_table_is_read_as_it_is(tmp_path: Path) -> None:
     assert sizes == {"train": 42, "validation": 6, "test": 12}
     assert table.has_drawn_split
     assert not table.has_split
-    assert any("drawn at random" in note for note in said(Options(), table, train=42))
+    assert any("drawn at random" in note for note in sampling_notes(Options(), table, train=42))
     only = Embeddings(write(tmp_path, vectors=x))
     assert only.code == "vectors"
     assert not only.stands_in

@@ -18,7 +18,7 @@ import numpy as np
 from analysis.base.linear_models import Rows, hinge_loss
 from analysis.probes.few_labels import draw_labels, draws_and_rows, few_label_accuracy, paired_draws_and_rows
 from analysis.table.embeddings import Embeddings
-from analysis.table.selection import thin
+from analysis.table.selection import subsample_rows
 from latentgan.devices import pick_device
 from latentgan.evaluation.classifiers import Classifier, few_label_hits
 from latentgan.inference.numpy_model import NumpyModel
@@ -80,7 +80,7 @@ def _hits(job: Job, table: Embeddings, columns: list[str]) -> np.ndarray:
 def _drawn(job: Job, labels: np.ndarray, rows: Callable[[str], np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
     """Return labelled rows of train, validation and test, and draws (draws, m) as positions in train: one for all."""
     limits = {"train": TRAIN, "validation": VALIDATION, "test": None}
-    rows_of_splits = [thin(rows(split), limit, job.options) for split, limit in limits.items()]
+    rows_of_splits = [subsample_rows(rows(split), limit, job.options) for split, limit in limits.items()]
     train, validation, test = (part[labels[part] >= 0] for part in rows_of_splits)
     count, per_class = (3, 10) if job.quick else (DRAWS, LABELS // (1 + int(labels.max())))
     rng = job.options.rng("fashion")
