@@ -39,7 +39,7 @@ ANALYZE = tuple(name for name in RESULTS if name not in ON_REQUEST)
 
 STORY = (
     "training_run:overview",
-    "training_run:health",
+    "training_run:diagnostics",
     "training_run:curves",
     "training_run:samples",
     "fidelity",

@@ -46,8 +46,8 @@ def build(context: ReportContext) -> Report:
 
 def _title(context: ReportContext) -> str:
     run, metadata, table = context.run, context.metadata, context.overview
-    family = (run and (run.said("family") or run.configured("name"))) or metadata.get("family")
-    data = (run and run.said("data")) or metadata.get("data") or (table.table if table else None)
+    family = (run and (run.summary_value("family") or run.configured("name"))) or metadata.get("family")
+    data = (run and run.summary_value("data")) or metadata.get("data") or (table.table if table else None)
     if family and data:
         return f"{family_name(str(family))} on {data}"
     return str(data or family or "Latent space")
@@ -59,7 +59,9 @@ def _lead(context: ReportContext) -> str:
     unresolved = [warning for warning in context.run.warnings if not warning.resolved] if context.run else []
     if unresolved:
         names = listed(list(dict.fromkeys(warning.name.replace("_", " ") for warning in unresolved)))
-        several = "a health warning" if len(unresolved) == 1 else f"{len(unresolved)} health warnings"
+        several = (
+            "a warning of the diagnostics" if len(unresolved) == 1 else f"{len(unresolved)} warnings of the diagnostics"
+        )
         warnings.append(f"Training ended with {several}: {names}.")
     findings = [
         _features(context),

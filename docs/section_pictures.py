@@ -21,7 +21,7 @@ from analysis import catalogue
 PICTURES = Path(__file__).parent / "_static" / "analyses"
 WIDTH, MIN_HEIGHT, MAX_HEIGHT = 1000, 150, 760  # of a picture, in CSS pixels
 COLOURS = 128  # of its palette, which keeps a file below some 60 KB
-SECTIONS = {"training_run": "health"}  # where an analysis has several sections
+SECTIONS = {"training_run": "diagnostics"}  # where an analysis has several sections
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 UP_TO_FIRST_FIGURE = """section => {

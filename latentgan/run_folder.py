@@ -47,7 +47,7 @@ _RUN = (
     "training_images.npy",
     "untrained.safetensors",
     "metrics.jsonl",
-    "health.json",
+    "diagnostics.json",
     "summary.json",
     LIST,
 )

@@ -97,7 +97,7 @@ class ArrayFile(FileModel):
 
 
 class WarningFile(FileModel):
-    """One warning of health.json."""
+    """One warning of diagnostics.json."""
 
     name: str = ""
     sentence: str = ""
@@ -105,8 +105,8 @@ class WarningFile(FileModel):
     resolved: bool = False
 
 
-class HealthFile(FileModel):
-    """health.json of a run folder."""
+class DiagnosticsFile(FileModel):
+    """diagnostics.json of a run folder."""
 
     status: str = ""
     warnings: list[WarningFile] = Field(default_factory=list)
@@ -167,7 +167,7 @@ class LogLine(FileModel):
     terms: dict[str, float | None] = Field(default_factory=dict)
     gradient_norm: dict[str, float | None] = Field(default_factory=dict)
     notes: dict[str, float | None] = Field(default_factory=dict)
-    health: dict[str, float | None] = Field(default_factory=dict)
+    indicators: dict[str, float | None] = Field(default_factory=dict)
     images_per_second: float | None = None
 
 

@@ -27,7 +27,7 @@ def without_private_paths(report: Report, context: ReportContext, *places: Path 
         return report
     named = [str(place.absolute()) for place in places if place is not None]
     if context.run is not None:
-        named += [*_texts(context.run.config.get("data", {})), *_texts(context.run.said("provenance") or {})]
+        named += [*_texts(context.run.config.get("data", {})), *_texts(context.run.summary_value("provenance") or {})]
     named += [*_texts(context.metadata.get("run", ""))]
     return _cleaned(report, tuple(dict.fromkeys(path for path in named if "/" in path)))
 

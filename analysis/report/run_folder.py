@@ -1,6 +1,6 @@
 """A run folder as plain files: what was configured, what was logged, what the samples looked like.
 
-Nothing of latentgan is imported: `run.toml`, `metrics.jsonl`, `health.json`, `summary.json` and PNG grids are all
+Nothing of latentgan is imported: `run.toml`, `metrics.jsonl`, `diagnostics.json`, `summary.json` and PNG grids are all
 there is to know. Each may be missing (a run in progress, one that was copied in part); then its part is empty.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..base.arrays import Doubles
 from ..errors import AnalysisError
-from ..io.file_models import DrawsFile, HealthFile, LikelihoodFile, LogLine, RowsFile, SummaryFile
+from ..io.file_models import DiagnosticsFile, DrawsFile, LikelihoodFile, LogLine, RowsFile, SummaryFile
 from ..io.reading import MAX_IMAGE_BYTES, irregular, parse_json, parse_toml, read_bytes, read_text, validated
 from .document import Frame, Slideshow
 from .formatting import count
@@ -31,7 +31,7 @@ NO_RUN = "No run folder was given: latentgan report RESULTS --run RUN reads one.
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One logged quantity: `group` is "terms", "gradient_norm", "notes", "health" or "speed"."""
+    """One logged quantity: `group` is "terms", "gradient_norm", "notes", "indicators" or "speed"."""
 
     group: str
     name: str
@@ -41,7 +41,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Warned:
-    """One warning of the health checks; `images` had been seen when it last held, -1 where not said."""
+    """One warning of the diagnostics; `images` had been seen when it last held, -1 where not said."""
 
     name: str
     sentence: str
@@ -75,7 +75,7 @@ class Run:
     config_text: str
     summary: dict[str, Any]
     series: tuple[Series, ...]
-    status: str  # "ok", "warning", "diverged", "" where there is no health.json
+    status: str  # "ok", "warning", "diverged", "" where there is no diagnostics.json
     warnings: tuple[Warned, ...]
     samples: tuple[Grid, ...]
     reconstructions: tuple[Grid, ...]
@@ -84,7 +84,7 @@ class Run:
     draws: dict[str, Any] = field(default_factory=dict)  # posteriors.json: images, dimensions, draws of each image
     likelihood: dict[str, Any] = field(default_factory=dict)  # likelihood.json
 
-    def said(self, *names: str) -> Any:
+    def summary_value(self, *names: str) -> Any:
         """Give the summary's value under the first of `names` that it has, else None."""
         return next((self.summary[name] for name in names if self.summary.get(name) is not None), None)
 
@@ -106,9 +106,9 @@ def read_run(folder: Path) -> Run:
         raise AnalysisError(f"no run folder {str(folder)!r}: name the folder that latentgan train wrote with --run")
     path = folder / "run.toml"
     text = _text(path)
-    health = _read(folder / "health.json", HealthFile)
+    diagnostics = _read(folder / "diagnostics.json", DiagnosticsFile)
     warnings = tuple(
-        Warned(warning.name, warning.sentence, warning.images, warning.resolved) for warning in health.warnings
+        Warned(warning.name, warning.sentence, warning.images, warning.resolved) for warning in diagnostics.warnings
     )
     return Run(
         name=folder.resolve().name,
@@ -116,7 +116,7 @@ def read_run(folder: Path) -> Run:
         config_text=text,
         summary=_read(folder / "summary.json", SummaryFile).model_dump(exclude_none=True),
         series=_series(folder / "metrics.jsonl"),
-        status=health.status,
+        status=diagnostics.status,
         warnings=warnings,
         samples=_grids(folder / "samples", "samples"),
         reconstructions=_grids(folder / "samples", "reconstructions"),
@@ -162,7 +162,7 @@ def _series(path: Path) -> tuple[Series, ...]:
 
 def _quantities(line: LogLine) -> list[tuple[tuple[str, str], float]]:
     quantities = []
-    for group in ("terms", "gradient_norm", "notes", "health"):
+    for group in ("terms", "gradient_norm", "notes", "indicators"):
         quantities += [((group, name), _float(value)) for name, value in getattr(line, group).items()]
     if line.images_per_second is not None:
         quantities.append((("speed", "images per second"), line.images_per_second))

@@ -1,1 +1,1 @@
-"""How was the model trained, and is it healthy?"""
+"""How was the model trained, and do its diagnostics warn?"""

@@ -1,4 +1,4 @@
-"""The section on training: what every player minimised, and what the health checks watched."""
+"""The section on training: what every player minimised, and the diagnostics."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def _terms(run: Run) -> list[Lines]:
 
 
 def _course(run: Run) -> str:
-    named, n_scored = (_named(run, "health", name) for name in (ACCURACY, N_SCORED))
+    named, n_scored = (_named(run, "indicators", name) for name in (ACCURACY, N_SCORED))
     if named is not None and n_scored is not None and len(named.values):
-        n_labels = run.said("labels")
+        n_labels = run.summary_value("labels")
         by = f", trained with {count(int(n_labels))} labels," if isinstance(n_labels, int) and n_labels else ""
         share = wilson_share(float(named.values[-1]), int(n_scored.values[-1])).percent()
         return (
             f"After {count(int(named.images[-1]))} images the network{by} names {share} of "
             f"{plural(int(n_scored.values[-1]), 'validation image', 'validation images')} right."
         )
-    ratio = _named(run, "health", "reconstruction_ratio")
+    ratio = _named(run, "indicators", "reconstruction_ratio")
     if ratio is not None and len(ratio.values) > 1:
         first, last = float(ratio.values[0]), float(ratio.values[-1])
         moved = f"fell from {number(first)} to" if last < first else f"rose from {number(first)} to"
@@ -86,7 +86,7 @@ def _course(run: Run) -> str:
 
 
 def _indicators(run: Run) -> list[Lines]:
-    ratio = _named(run, "health", "reconstruction_ratio")
+    ratio = _named(run, "indicators", "reconstruction_ratio")
     charts = []
     if ratio is not None:
         line = Line("ratio", ratio.images, ratio.values, role="ours")
@@ -105,7 +105,7 @@ def _indicators(run: Run) -> list[Lines]:
                 level=(1.0, "says nothing"),
             )
         )
-    named = _named(run, "health", ACCURACY)
+    named = _named(run, "indicators", ACCURACY)
     if named is not None:
         line = Line("accuracy", named.images, named.values, role="ours")
         caption = (
@@ -124,15 +124,15 @@ def _indicators(run: Run) -> list[Lines]:
             )
         )
     other_series = [
-        series for series in run.group("health") if series.name not in ("reconstruction_ratio", ACCURACY, N_SCORED)
+        series for series in run.group("indicators") if series.name not in ("reconstruction_ratio", ACCURACY, N_SCORED)
     ]
     if other_series:
         caption = (
-            "Shares between 0 and 1 that the health checks watch: the discriminator's accuracy (near 100 % it has won) "
+            "Shares between 0 and 1 that the diagnostics watch: the discriminator's accuracy (near 100 % it has won) "
             "and samples with a near-duplicate (a collapse)."
         )
         charts.append(
-            _chart("vitals", "What the health checks watch", "share", other_series, caption, y_scale="percent")
+            _chart("indicators", "What the diagnostics watch", "share", other_series, caption, y_scale="percent")
         )
     return charts
 

@@ -1,4 +1,4 @@
-"""Sections on the run: what was trained on what, its health, what it draws, and how this file was made."""
+"""Sections on the run: what was trained on what, its diagnostics, what it draws, and how this file was made."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def overview(context: ReportContext) -> Section:
     run = context.run
     if run is not None:
         blocks += held_out_likelihood(run)
-    if run is not None and run.said("source"):
-        blocks.append(Prose(sentence(str(run.said("source")))))
+    if run is not None and run.summary_value("source"):
+        blocks.append(Prose(sentence(str(run.summary_value("source")))))
     if run is not None:
-        blocks += [Prose(sentence(str(note))) for note in run.said("notes") or []]
-        if run.said("command"):
-            blocks.append(Code(str(run.said("command")), "The command that trained it"))
+        blocks += [Prose(sentence(str(note))) for note in run.summary_value("notes") or []]
+        if run.summary_value("command"):
+            blocks.append(Code(str(run.summary_value("command")), "The command that trained it"))
     return Section(id="overview", title="Overview", finding=_trained(context), blocks=tuple(blocks))
 
 
@@ -73,15 +73,15 @@ def _some_images(context: ReportContext) -> list[Block]:
 
 def _trained(context: ReportContext) -> str:
     run, table, metadata = context.run, context.overview, context.metadata
-    data = (run and run.said("data")) or metadata.get("data") or (table.table if table else "these images")
-    if run is not None and run.said("images"):
+    data = (run and run.summary_value("data")) or metadata.get("data") or (table.table if table else "these images")
+    if run is not None and run.summary_value("images"):
         vectors = dict(table.representations) if table is not None else {}
         size = vectors.get("code") or run.configured("family.latent")  # a code may hold more than z: a class, a label
         codes = f" with {size}-dimensional codes" if size else ""
-        took = f" in {duration(float(run.said('seconds')))}" if run.said("seconds") else ""
-        device = f" on {_device(run)}" if run.said("device") else ""
-        family = family_name(str(run.said("family") or run.configured("name") or "model"))
-        return f"{family}{codes} saw {count(int(run.said('images')))} images of {data}{took}{device}."
+        took = f" in {duration(float(run.summary_value('seconds')))}" if run.summary_value("seconds") else ""
+        device = f" on {_device(run)}" if run.summary_value("device") else ""
+        family = family_name(str(run.summary_value("family") or run.configured("name") or "model"))
+        return f"{family}{codes} saw {count(int(run.summary_value('images')))} images of {data}{took}{device}."
     if table is None:
         return "No analysis of codes was found; what is known of the run stands below."
     named = listed([f"{name} ({width})" for name, width in table.representations[:3]])
@@ -94,7 +94,7 @@ def _things(table: Overview) -> str:
 
 
 def _device(run: Run) -> str:
-    device, threads = str(run.said("device")), run.said("threads")
+    device, threads = str(run.summary_value("device")), run.summary_value("threads")
     return f"{device} ({plural(int(threads), 'thread')})" if threads and device == "cpu" else device
 
 
@@ -109,16 +109,18 @@ def _facts(context: ReportContext) -> tuple[tuple[str, str], ...]:
     if isinstance(image, dict) and {"height", "width", "channels"} <= image.keys():
         facts.append(("image", f"{image['height']} × {image['width']}, {plural(int(image['channels']), 'channel')}"))
     if run is not None:
-        parameters = run.said("parameters")
+        parameters = run.summary_value("parameters")
         if isinstance(parameters, dict):
             total = sum(int(n) for n in parameters.values() if isinstance(n, int | float))
             facts.append(("parameters", count(total)))
-        if run.said("iterations"):
-            facts.append(("iterations", count(int(run.said("iterations")))))
-        if isinstance(run.said("labels"), int):
-            facts.append(("labels in training", count(run.said("labels")) if run.said("labels") else "none"))
-        if run.said("seconds") and run.said("images"):
-            facts.append(("speed", f"{number(run.said('images') / run.said('seconds'), 0)} images/s"))
+        if run.summary_value("iterations"):
+            facts.append(("iterations", count(int(run.summary_value("iterations")))))
+        if isinstance(run.summary_value("labels"), int):
+            facts.append(
+                ("labels in training", count(run.summary_value("labels")) if run.summary_value("labels") else "none")
+            )
+        if run.summary_value("seconds") and run.summary_value("images"):
+            facts.append(("speed", f"{number(run.summary_value('images') / run.summary_value('seconds'), 0)} images/s"))
     if metadata.get("checkpoint"):
         facts.append(("checkpoint", str(metadata["checkpoint"])[:12]))
     return tuple(facts)
@@ -134,23 +136,27 @@ def _summary_row(summary: Summary) -> tuple[str, ...]:
     return summary.name, summary.kind, count(summary.present), count(summary.missing), values
 
 
-def health(context: ReportContext) -> Section:
+def diagnostics(context: ReportContext) -> Section:
     """What the checks during training said, in their own words."""
     run = context.run
     if run is None:
-        return missing("health", "Health", NO_RUN)
+        return missing("diagnostics", "Diagnostics", NO_RUN)
     if not run.status:
-        return missing("health", "Health", "The run has no health.json: it was stopped before its first log mark.")
+        return missing(
+            "diagnostics", "Diagnostics", "The run has no diagnostics.json: it was stopped before its first log mark."
+        )
     open_ = [warning for warning in run.warnings if not warning.resolved]
     if run.status == "diverged":
         finding = "Training stopped: " + (first_sentence(open_[0].sentence) if open_ else "a gradient was not finite.")
     elif open_:
-        finding = f"{plural(len(open_), 'health warning')} at the end of training; read the figures below with care."
+        finding = f"{plural(len(open_), 'warning')} at the end of training; read the figures below with care."
     else:
-        finding = "No health warning at the end: discriminator, encoder and samples passed every check."
+        finding = "No warning at the end: discriminator, encoder and samples passed every check."
         if run.warnings:
             finding = finding[:-1] + f"; {plural(len(run.warnings), 'earlier warning')} no longer held."
-    return Section(id="health", title="Health", finding=sentence(finding), blocks=tuple(map(_notice, run.warnings)))
+    return Section(
+        id="diagnostics", title="Diagnostics", finding=sentence(finding), blocks=tuple(map(_notice, run.warnings))
+    )
 
 
 def _notice(warning: Warned) -> Notice:
@@ -170,7 +176,7 @@ def samples(context: ReportContext) -> Section:
     if not run.samples:
         return missing("samples", "Samples", "The run has no sample grids.")
     last = run.samples[-1].images
-    share = next((series for series in run.group("health") if series.name == "duplicate_share"), None)
+    share = next((series for series in run.group("indicators") if series.name == "duplicate_share"), None)
     finding = f"Samples of the generator after {count(last)} images{f', a row a {run.rows.of}' if run.rows else ''}"
     if share is not None:
         finding += f"; {percent(float(share.values[-1]), 0)} of them have a near-duplicate among a few hundred others"
@@ -211,7 +217,7 @@ def configuration(context: ReportContext) -> Section:
 def made(context: ReportContext) -> Section:
     """The commands and versions behind every figure."""
     run, metadata = context.run, context.metadata
-    commands = [("train", str(run.said("command") or ""))] if run is not None else []
+    commands = [("train", str(run.summary_value("command") or ""))] if run is not None else []
     commands += [("encode", str(metadata.get("command") or ""))]
     commands += [(kind, context.commands.get(kind, "")) for kind in context.results]
     without_command = [name for name in context.results if not context.commands.get(name)]
@@ -235,7 +241,7 @@ def made(context: ReportContext) -> Section:
 
 def _versions(context: ReportContext) -> tuple[tuple[str, str], ...]:
     run = context.run
-    result = dict((run and run.said("versions")) or {})
+    result = dict((run and run.summary_value("versions")) or {})
     analysed = sorted(set(context.versions.values()) - {""})
     rows = [(f"{name} (training)", str(version)) for name, version in result.items()]
     if analysed:

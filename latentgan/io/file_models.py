@@ -34,7 +34,7 @@ class RunFile(SettingsFile):
 
 
 class WarningFile(FileModel):
-    """One warning of health.json."""
+    """One warning of diagnostics.json."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -44,8 +44,8 @@ class WarningFile(FileModel):
     resolved: bool = False
 
 
-class HealthFile(FileModel):
-    """health.json, and the same in state.json."""
+class DiagnosticsFile(FileModel):
+    """diagnostics.json, and the same in state.json."""
 
     status: str
     warnings: list[WarningFile]
@@ -59,7 +59,7 @@ class StateFile(FileModel):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     counters: dict[str, Count]
     moves: dict[str, Count]
-    health: HealthFile
+    diagnostics: DiagnosticsFile
 
 
 class ListFile(FileModel):

@@ -1,4 +1,4 @@
-"""A run's records: metrics.jsonl, health.json, summary.json, and what a person watches while it runs."""
+"""A run's records: metrics.jsonl, diagnostics.json, summary.json, and what a person watches while it runs."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class RunLogger:
             "seconds": round(state.seconds, 3),
             "images_per_second": round(rate, 1),
             **means,
-            "health": indicators,
+            "indicators": indicators,
         }
         append_text(self.out / "metrics.jsonl", json.dumps(line) + "\n")
         for warning in state.diagnostics.observe(state.images, indicators):
@@ -132,7 +132,7 @@ class RunLogger:
                 "resolved": False,
             }
             record["warnings"] = [failure, *record["warnings"]]
-        replace_text(self.out / "health.json", json.dumps(record, indent=1))
+        replace_text(self.out / "diagnostics.json", json.dumps(record, indent=1))
 
     def _write_summary(self, status: str) -> None:
         state = self.state

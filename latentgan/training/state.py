@@ -93,7 +93,7 @@ class TrainingState:
             "counters": dict(self.batches.counters),
             "moves": dict(self.update.moves),
             "fingerprint": self.source.fingerprint,
-            "health": self.diagnostics.state(),
+            "diagnostics": self.diagnostics.state(),
         }
         return Checkpoint(tensors, state)
 
@@ -131,7 +131,7 @@ class TrainingState:
             restore_optimizer(f"optimizer/{name}", player.optimizer, tensors)
         self.batches.counters.update(state["counters"])
         self.update.resume(state["moves"])
-        self.diagnostics.load(state["health"])
+        self.diagnostics.load(state["diagnostics"])
         self.iteration, self.seconds = state["iteration"], state["seconds"]
 
 

@@ -507,7 +507,7 @@ def run_calls(world: World) -> Iterator[Call]:
         state.replace(".json", ".safetensors"): ("resume",),
         "metrics.jsonl": ("resume", "report"),
         "summary.json": ("resume", "report"),
-        "health.json": ("report",),
+        "diagnostics.json": ("report",),
         "training_images.npy": ("encode-other",),
         "untrained.safetensors": ("encode",),
         "model/config.json": ("encode", "sample", "classify", "verify", "fit", "compare"),

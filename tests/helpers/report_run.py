@@ -39,7 +39,7 @@ def write_run(
         "images": 64000,
         "resolved": True,
     }
-    (folder / "health.json").write_text(json.dumps({"status": "ok", "warnings": [warning]}))
+    (folder / "diagnostics.json").write_text(json.dumps({"status": "ok", "warnings": [warning]}))
     rng = np.random.default_rng(0)
     images, _ = digits()
     lines = []
@@ -62,7 +62,7 @@ def write_run(
                     },
                     "gradient_norm": {"discriminator": 1.2 + jitter[1], "encoder_generator": 0.6 + jitter[2]},
                     "notes": {"discriminator_accuracy": 0.8 + jitter[5]},
-                    "health": {
+                    "indicators": {
                         "reconstruction_ratio": 0.4 + 0.6 * np.exp(-4 * share),
                         "duplicate_share": max(0.0, 0.3 - share),
                         "discriminator_accuracy": 0.8 + jitter[5],

@@ -49,7 +49,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def read_json(run: Path, name: str) -> dict[str, Any]:
-    """health.json, summary.json, …"""
+    """diagnostics.json, summary.json, …"""
     content: dict[str, Any] = json.loads((run / name).read_text())
     return content
 
@@ -63,7 +63,7 @@ def everything(run: Path) -> dict[str, Any]:
     left |= {f"tensor/{k}": v.numpy().tobytes() for k, v in checkpoint.tensors.items()}
     left |= {str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*.png")}
     left |= {name: (run / name).read_bytes() for name in ("model/model.safetensors", "model/config.json")}
-    left |= {name: (run / name).read_bytes() for name in ("untrained.safetensors", "health.json", "latest")}
+    left |= {name: (run / name).read_bytes() for name in ("untrained.safetensors", "diagnostics.json", "latest")}
     left["metrics"] = [{k: v for k, v in line.items() if k not in clock} for line in metrics(run)]
     return left
 

@@ -116,7 +116,7 @@ def test_bigans_weight_decay_is_that_of_its_halved_losses(player: str) -> None:
     torch.testing.assert_close(weight, theirs, atol=2e-6, rtol=0)
 
 
-# Samples and health
+# Samples and diagnostics
 
 
 class Killed(BaseException):
@@ -135,7 +135,7 @@ def die_in_turn(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("death", "mark"), [(None, 96), (9, 64)])
-def test_samples_and_health_are_of_the_written_model(
+def test_samples_and_diagnostics_are_of_the_written_model(
     death: int | None, mark: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batch statistics of the moving weights would belong to none of the averaged ones."""
@@ -156,4 +156,4 @@ def test_samples_and_health_are_of_the_written_model(
         assert (run / "samples" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     (line,) = [line for line in metrics(run) if line["images"] == mark]
     expected = measure(model, watched.images, watched.labels)
-    assert {name: line["health"][name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert {name: line["indicators"][name] for name in expected} == pytest.approx(expected, abs=1e-6)

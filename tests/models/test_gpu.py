@@ -37,7 +37,7 @@ pytestmark = [
 def assert_finite(run: Path) -> None:
     """All logged figures and all weights of the finished model are finite."""
     for line in metrics(run):
-        for kind in ("terms", "gradient_norm", "health"):
+        for kind in ("terms", "gradient_norm", "indicators"):
             assert all(math.isfinite(value) for value in line[kind].values()), (kind, line["images"])
     assert np.isfinite(NumpyModel.load(run, device="cpu").sample(8)).all()
 

@@ -95,7 +95,7 @@ def text(value: str) -> str:
 def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
     assert [one.id for one in report.sections] == [
         "overview",
-        "health",
+        "diagnostics",
         "curves",
         "samples",
         "fidelity",
@@ -123,7 +123,7 @@ def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
 def test_every_section_opens_with_one_finding_that_holds_a_number(report: Report) -> None:
     for one in report.sections:
         assert one.finding.endswith(".") and one.finding[0] == one.finding[0].upper(), one.id
-        assert re.search(r"\d", one.finding) or one.id == "health", one.id
+        assert re.search(r"\d", one.finding) or one.id == "diagnostics", one.id
 
 
 def sentences(finding: str) -> list[str]:
@@ -216,7 +216,7 @@ def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any]
     ):
         one_each(build(context))
     shown = build(ReportContext({**results, **changed}, run=stopped))
-    assert section(shown, "health").finding == (
+    assert section(shown, "diagnostics").finding == (
         "Training stopped: A gradient of the generator was not finite (0.5 before)."
     )
     assert "; the intervals of categories and pixels overlap." in section(shown, "code_parts").finding
@@ -571,7 +571,7 @@ def test_a_run_folder_is_read_as_plain_files(folder: Path) -> None:
     run = read_run(folder)
     assert run.configured("family.latent") == 16 and run.configured("family.none.deeper") is None
     assert [one.name for one in run.group("gradient_norm")] == ["discriminator", "encoder_generator"]
-    ratio = next(one for one in run.group("health") if one.name == "reconstruction_ratio")
+    ratio = next(one for one in run.group("indicators") if one.name == "reconstruction_ratio")
     assert len(ratio.values) == 12 and ratio.images[-1] == 320000
     assert run.warnings[0].resolved and run.samples[-1].images == 320000
 
@@ -579,8 +579,8 @@ def test_a_run_folder_is_read_as_plain_files(folder: Path) -> None:
 def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_was_told(folder: Path) -> None:
     plain = read_run(folder)
     at = np.array([100.0, 200.0])
-    named = Series("health", "validation_accuracy", at, np.array([0.5, 0.75]))
-    judged = Series("health", "validation_labels", at, np.array([4.0, 4.0]))
+    named = Series("indicators", "validation_accuracy", at, np.array([0.5, 0.75]))
+    judged = Series("indicators", "validation_labels", at, np.array([4.0, 4.0]))
     run = replace(plain, series=(*plain.series, named, judged), summary={**plain.summary, "labels": 50})
     found = curves(ReportContext(run=run))
     assert found.finding == (
@@ -589,7 +589,9 @@ def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_
     )
     charts = {block.id: block for block in found.blocks if isinstance(block, Lines)}
     assert [line.name for line in charts["named"].lines] == ["accuracy"]
-    assert all(line.name.split()[-1] != "accuracy" or "validation" not in line.name for line in charts["vitals"].lines)
+    assert all(
+        line.name.split()[-1] != "accuracy" or "validation" not in line.name for line in charts["indicators"].lines
+    )
     assert "labels" not in curves(ReportContext(run=replace(run, summary=plain.summary))).finding
 
 
@@ -627,7 +629,7 @@ def test_samples_of_classes_say_which_row_is_which(tmp_path: Path) -> None:
 
 def test_an_empty_run_folder_leaves_notes(tmp_path: Path) -> None:
     report = build(ReportContext(run=read_run(tmp_path)))
-    assert all(section(report, id).missing for id in ("health", "curves", "samples", "configuration"))
+    assert all(section(report, id).missing for id in ("diagnostics", "curves", "samples", "configuration"))
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -636,15 +638,15 @@ def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "health.json").write_text("{")
-    with pytest.raises(AnalysisError, match=r"health\.json is not JSON"):
+    (tmp_path / "diagnostics.json").write_text("{")
+    with pytest.raises(AnalysisError, match=r"diagnostics\.json is not JSON"):
         read_run(tmp_path)
 
 
 def test_a_run_that_diverged_says_so_first(folder: Path, tmp_path: Path) -> None:
     warning = {"name": "diverged", "sentence": "the gradient of encoder was not finite at iteration 7", "images": 896}
-    (tmp_path / "health.json").write_text(json.dumps({"status": "diverged", "warnings": [warning]}))
-    one = section(build(ReportContext(run=read_run(tmp_path))), "health")
+    (tmp_path / "diagnostics.json").write_text(json.dumps({"status": "diverged", "warnings": [warning]}))
+    one = section(build(ReportContext(run=read_run(tmp_path))), "diagnostics")
     assert one.finding == "Training stopped: the gradient of encoder was not finite at iteration 7."
     assert one.blocks[0].level == "failure"  # type: ignore[union-attr]
 
@@ -718,9 +720,9 @@ def test_infogans_information_stands_against_what_its_categories_can_say(tmp_pat
         if getattr(b, "id", "") == "information"
     ]
     seen = f"After {marks[-1]['images']:,} images, a generated image tells"
-    health = [mark.pop("health") for mark in marks]
+    indicators = [mark.pop("indicators") for mark in marks]
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, marks)))
-    assert health and section(build(ReportContext(run=read_run(folder))), "curves").finding.startswith(seen)
+    assert indicators and section(build(ReportContext(run=read_run(folder))), "curves").finding.startswith(seen)
     assert [line.name for line in chart.lines] == ["class", "style"]
     assert chart.level is not None and chart.level[0] == pytest.approx(np.log(10) + np.log(4))
     assert "log 10 + log 4 = 3.69" in chart.caption and chart.lines[1].y[-1] == pytest.approx(-0.2 * (len(marks) - 1))

@@ -184,7 +184,7 @@ def test_a_spoiled_checkpoint_is_read_or_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["run.toml", "latest", "metrics.jsonl", "summary.json", "health.json", "likelihood.json"]
+    "name", ["run.toml", "latest", "metrics.jsonl", "summary.json", "diagnostics.json", "likelihood.json"]
 )
 @some
 @given(content=st.binary(max_size=200) | values.map(lambda tree: json.dumps(tree).encode() + b"\n"))

@@ -38,7 +38,7 @@ COUNTERS: dict[str, Any] = {
     "seconds": 1.5,
     "counters": {"main": 8},
     "moves": {"discriminator": 8},
-    "health": {"status": "ok", "warnings": []},
+    "diagnostics": {"status": "ok", "warnings": []},
 }
 
 

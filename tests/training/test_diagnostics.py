@@ -133,31 +133,31 @@ def test_a_partial_encoder_has_no_ratio(x: Tensor, others: Tensor) -> None:
 
 
 def test_nothing_is_judged_before_a_tenth_of_the_run() -> None:
-    health = Diagnostics(1000)
-    assert health.observe(99, {"discriminator_accuracy": 1.0}) == []
-    assert health.state() == {"status": "ok", "warnings": []}
-    assert [w.name for w in health.observe(100, {"discriminator_accuracy": 1.0})] == ["discriminator_has_won"]
-    assert health.status == "warning"
+    diagnostics = Diagnostics(1000)
+    assert diagnostics.observe(99, {"discriminator_accuracy": 1.0}) == []
+    assert diagnostics.state() == {"status": "ok", "warnings": []}
+    assert [w.name for w in diagnostics.observe(100, {"discriminator_accuracy": 1.0})] == ["discriminator_has_won"]
+    assert diagnostics.status == "warning"
 
 
 def test_a_warning_is_resolved_and_returns() -> None:
-    health, bad, good = Diagnostics(1000), {"reconstruction_ratio": 1.0}, {"reconstruction_ratio": 0.5}
-    assert len(health.observe(200, bad)) == 1
-    assert health.observe(300, bad) == []
-    assert health.warnings["encoder_not_learning"].images == 300
-    assert health.observe(400, good) == []
-    assert health.warnings["encoder_not_learning"].resolved and health.status == "ok"
-    assert health.warnings["encoder_not_learning"].images == 300
-    assert len(health.observe(500, bad)) == 1
-    assert health.status == "warning"
+    diagnostics, bad, good = Diagnostics(1000), {"reconstruction_ratio": 1.0}, {"reconstruction_ratio": 0.5}
+    assert len(diagnostics.observe(200, bad)) == 1
+    assert diagnostics.observe(300, bad) == []
+    assert diagnostics.warnings["encoder_not_learning"].images == 300
+    assert diagnostics.observe(400, good) == []
+    assert diagnostics.warnings["encoder_not_learning"].resolved and diagnostics.status == "ok"
+    assert diagnostics.warnings["encoder_not_learning"].images == 300
+    assert len(diagnostics.observe(500, bad)) == 1
+    assert diagnostics.status == "warning"
 
 
-def test_health_survives_its_state() -> None:
-    health, other = Diagnostics(1000), Diagnostics(1000)
-    health.observe(200, {"reconstruction_ratio": 1.0, "duplicate_share": 0.9})
-    health.observe(300, {"reconstruction_ratio": 1.0})
-    other.load(health.state())
-    assert other.state() == health.state()
+def test_diagnostics_survive_their_state() -> None:
+    diagnostics, other = Diagnostics(1000), Diagnostics(1000)
+    diagnostics.observe(200, {"reconstruction_ratio": 1.0, "duplicate_share": 0.9})
+    diagnostics.observe(300, {"reconstruction_ratio": 1.0})
+    other.load(diagnostics.state())
+    assert other.state() == diagnostics.state()
     assert other.observe(400, {"reconstruction_ratio": 1.0}) == []
 
 
@@ -183,16 +183,16 @@ def test_every_line_of_a_run_holds_its_indicators(case: str, tmp_path: Path) -> 
     expected = {"duplicate_share", "discriminator_accuracy"} | (
         {"reconstruction_ratio"} if case != TWO_MOVES else set()
     )
-    assert all(line["health"].keys() == expected for line in metrics(run))
+    assert all(line["indicators"].keys() == expected for line in metrics(run))
 
 
-def test_a_run_writes_its_warnings_to_health_json(tmp_path: Path) -> None:
+def test_a_run_writes_its_warnings_to_a_file(tmp_path: Path) -> None:
     """An untrained generator gives nearly one image, and an untrained encoder nearly one code."""
     run = train(tiny(total_images=32), tmp_path / "run", source=stripes(), show_progress=False)
-    health = read_json(run, "health.json")
-    assert health["status"] == "warning"
-    assert "samples_collapsed" in [warning["name"] for warning in health["warnings"]]
-    for warning in health["warnings"]:
+    diagnostics = read_json(run, "diagnostics.json")
+    assert diagnostics["status"] == "warning"
+    assert "samples_collapsed" in [warning["name"] for warning in diagnostics["warnings"]]
+    for warning in diagnostics["warnings"]:
         assert warning.keys() == {"name", "sentence", "images", "resolved"}
         assert 0 < warning["images"] <= 32
 
@@ -220,8 +220,8 @@ def test_a_game_that_goes_well_has_no_warning_from_start_to_end(tmp_path: Path, 
         },
     )
     run = train(config, tmp_path / "run", source=digits, show_progress=False)
-    assert read_json(run, "health.json") == {"status": "ok", "warnings": []}
-    assert metrics(run)[-1]["health"]["reconstruction_ratio"] < 0.6
+    assert read_json(run, "diagnostics.json") == {"status": "ok", "warnings": []}
+    assert metrics(run)[-1]["indicators"]["reconstruction_ratio"] < 0.6
 
 
 class Naming:

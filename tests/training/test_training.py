@@ -214,8 +214,8 @@ def test_ctrl_c_writes_a_checkpoint(convolutional: Path, tmp_path: Path, monkeyp
     assert read_json(run, "summary.json")["status"] == "stopped"
     assert read_json(run, "model/config.json")["images_seen"] == 56
     go_on(run)
-    extra = {"metrics", "health.json", "samples/000000056-samples.png", "samples/000000056-reconstructions.png"}
-    assert set(differences(run, convolutional)) <= extra | {"state/health"}
+    extra = {"metrics", "diagnostics.json", "samples/000000056-samples.png", "samples/000000056-reconstructions.png"}
+    assert set(differences(run, convolutional)) <= extra | {"state/diagnostics"}
 
 
 def test_ctrl_c_writes_no_checkpoint_twice(
@@ -280,9 +280,9 @@ def test_a_nan_gradient_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: p
     assert sentence.endswith(f"{run} keeps the checkpoint at 32 images") and "\n" not in sentence
     checkpoint = read_checkpoint(run)
     assert checkpoint is not None and all(torch.isfinite(t).all() for t in checkpoint.tensors.values())
-    health = read_json(run, "health.json")
-    assert health["status"] == "diverged"
-    assert health["warnings"][0]["name"] == "diverged" and "iteration 6" in health["warnings"][0]["sentence"]
+    diagnostics = read_json(run, "diagnostics.json")
+    assert diagnostics["status"] == "diverged"
+    assert diagnostics["warnings"][0]["name"] == "diverged" and "iteration 6" in diagnostics["warnings"][0]["sentence"]
     assert read_json(run, "summary.json")["status"] == "diverged"
     # Once the cause is gone it goes on from there, and ends as if nothing had been.
     go_on(run)
@@ -428,10 +428,12 @@ def test_a_line_of_metrics_has_these_fields(straight: tuple[str, Path]) -> None:
             "terms",
             "gradient_norm",
             "notes",
-            "health",
+            "indicators",
         ]
         assert {name.split("/")[0] for name in line["terms"]} == set(players) == set(line["gradient_norm"])
-        assert all(math.isfinite(v) for k in ("terms", "gradient_norm", "notes", "health") for v in line[k].values())
+        assert all(
+            math.isfinite(v) for k in ("terms", "gradient_norm", "notes", "indicators") for v in line[k].values()
+        )
         assert all(norm > 0 for norm in line["gradient_norm"].values())
     iteration_images = 16 if case == TWO_MOVES else 8
     assert [line["images"] for line in lines] == [16, 32, 48, 64, 80, 96]
@@ -479,7 +481,7 @@ def test_the_run_folder_holds_what_it_should_and_nothing_else(convolutional: Pat
     assert sorted(p.name for p in convolutional.iterdir()) == [
         "checkpoints",
         "checkpoints.json",
-        "health.json",
+        "diagnostics.json",
         "latest",
         "lock",
         "metrics.jsonl",
