@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .label_efficiency.curves import Efficiency
 
 
-MOST_WORDS = 50
+MAX_WORDS = 50
 """Words of findings at the top, at most: what a reader takes in at once. Warnings stand before them, all of them."""
 
 
@@ -71,7 +71,7 @@ def _lead(context: ReportContext) -> str:
     ]
     shown: list[str] = []
     for finding in filter(None, findings):
-        if not shown or len(" ".join([*shown, finding]).split()) <= MOST_WORDS:
+        if not shown or len(" ".join([*shown, finding]).split()) <= MAX_WORDS:
             shown.append(finding)
     return " ".join([*warnings, *shown]) or "What was found stands below, section by section."
 

@@ -31,7 +31,7 @@ class MixtureConfig(Settings):
     points, 0.05 on sketches)."""
 
 
-TOLD_ROWS, LEAST_ROWS = 4096, 16
+TOTAL_ROWS, MIN_ROWS = 4096, 16
 """Training images whose attributes a prior keeps, of all classes together, and at least of each class."""
 
 
@@ -108,7 +108,7 @@ class ConditionRows(nn.Module):
 
     def __init__(self, width: int, classes: int = 1) -> None:
         super().__init__()
-        self.register_buffer("values", torch.zeros(classes, max(LEAST_ROWS, TOLD_ROWS // classes), width))
+        self.register_buffer("values", torch.zeros(classes, max(MIN_ROWS, TOTAL_ROWS // classes), width))
 
     def fill(self, attributes: np.ndarray, labels: np.ndarray) -> None:
         """Store rows of attributes for each class.

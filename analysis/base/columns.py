@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import AnyArray, Bools, Doubles, Ints
 
-MOST_CATEGORIES = 50
+MAX_CATEGORIES = 50
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Column:
         """The number, or 1 and 0 of each category where there are not too many: (n,) each, NaN = missing."""
         if self.kind == "numeric":
             return [self.values]
-        if len(self.categories) > MOST_CATEGORIES:
+        if len(self.categories) > MAX_CATEGORIES:
             return []
         one_of_two = len(self.categories) == 2
         return [

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ..errors import AnalysisError
 from .arrays import AnyArray, Ints, Seed, Strings, as_rng, as_vector, missing_values
 
-FEWEST = 10  # groups of which a split is drawn
+MIN_GROUPS = 10  # groups of which a split is drawn
 
 
 UNKNOWN_SPLIT = ""
@@ -64,8 +64,8 @@ def blocks_of(n: int, blocks: int) -> Ints:
     Raises:
         AnalysisError: fewer blocks than a split needs, or more than rows.
     """
-    if not FEWEST <= blocks <= n:
-        raise AnalysisError(f"{n:,} rows cannot be cut into {blocks} blocks: give {FEWEST} to {n:,} with --blocks")
+    if not MIN_GROUPS <= blocks <= n:
+        raise AnalysisError(f"{n:,} rows cannot be cut into {blocks} blocks: give {MIN_GROUPS} to {n:,} with --blocks")
     return np.asarray(np.arange(n) * blocks // n, np.int64)
 
 
@@ -123,10 +123,10 @@ def split_whole(groups: Ints, strata: Ints, shares: dict[str, float], *, rng: np
         AnalysisError: too few groups to hold any out.
     """
     number = int(groups.max(initial=-1)) + 1
-    if number < FEWEST:
+    if number < MIN_GROUPS:
         raise AnalysisError(
-            f"there are {number} groups, and a split of whole groups needs {FEWEST}: give rows of more groups, or a "
-            "split column"
+            f"there are {number} groups, and a split of whole groups needs {MIN_GROUPS}: give rows of more groups, or "
+            "a split column"
         )
     stratum = _commonest(groups, strata, number)
     mixed = rng.permutation(number)

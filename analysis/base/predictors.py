@@ -20,7 +20,7 @@ class Predictor:
 
     width: int  # columns of the rows that it takes
     labels: AnyArray  # (k,) classes as the user wrote them; empty where numbers are predicted
-    said: Callable[[Floats], AnyArray]  # rows (n, width) -> scores of classes (n, k), or numbers (n,)
+    decision: Callable[[Floats], AnyArray]  # rows (n, width) -> scores of classes (n, k), or numbers (n,)
     probabilities: Callable[[AnyArray], Doubles] | None = None  # scores (n, k) -> (n, k); None where there are none
     pca: PCA | None = None  # through which wide rows go first
 
@@ -30,7 +30,7 @@ class Predictor:
         if rows.shape[1] != self.width:
             raise AnalysisError(f"the probe was fitted on {self.width} columns, and X has {rows.shape[1]}")
         rows = rows if self.pca is None else self.pca.project(rows)
-        return np.asarray(self.said(np.asarray(rows) if isinstance(rows, Stream) else rows), np.float64)
+        return np.asarray(self.decision(np.asarray(rows) if isinstance(rows, Stream) else rows), np.float64)
 
     def predict(self, x: npt.ArrayLike) -> AnyArray:
         """The label of each row, or its number: (n,)."""

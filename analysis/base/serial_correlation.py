@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .arrays import Doubles, Floats, Ints
-from .groups import FEWEST, blocks_of, middle_order, one_of_each
+from .groups import MIN_GROUPS, blocks_of, middle_order, one_of_each
 
 STRETCHES = 50  # of rows, whose means are compared
 
@@ -56,7 +56,7 @@ def long_enough(n: int, blocks: int, read: Callable[[Ints], Floats], columns: Se
         read: gives the codes (m, d) of rows.
         columns: (n,) values of each column that codes are asked about, NaN = unknown.
     """
-    while blocks >= 2 * FEWEST and alike_blocks(n, blocks, read, columns):
+    while blocks >= 2 * MIN_GROUPS and alike_blocks(n, blocks, read, columns):
         blocks //= 2
     return blocks
 

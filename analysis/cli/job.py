@@ -118,7 +118,7 @@ class Job:
         print_result(self.kind, result, self.as_json)
 
 
-def asked_of_a_run(
+def study_run_images(
     kind: str,
     study: Callable[[Callable[[str], None]], Any],
     *,

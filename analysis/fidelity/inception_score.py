@@ -14,7 +14,7 @@ FLOOR = 1e-6
 """Probabilities are raised to this before logarithms are taken: −log of a classifier's output has no bound, and a
 single image would be the score."""
 
-FEWEST = 4
+MIN_CLASS_IMAGES = 4
 """Images that each class is given, if any, from which the modified score has an interval."""
 
 
@@ -114,10 +114,10 @@ def modified_inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: i
 
     scores = of_class(sums)
     value = float(np.log(scores.mean()))
-    few = int(np.count_nonzero((sums[:, 0] > 0) & (sums[:, 0] < FEWEST)))
+    few = int(np.count_nonzero((sums[:, 0] > 0) & (sums[:, 0] < MIN_CLASS_IMAGES)))
     if few or n < 3:
         each = "1 class is" if few == 1 else f"{few} classes are"
-        why = f"{each} given fewer than {FEWEST} images, of which pairs say too little"
+        why = f"{each} given fewer than {MIN_CLASS_IMAGES} images, of which pairs say too little"
         return without_interval(math.exp(value), n, why)
     left = np.log((scores.sum() - scores[member] + of_class(sums[member] - columns)) / k)
     bias, error = _from_left_out(value, left)

@@ -30,7 +30,7 @@ ROWS = 1_000
 PARTS = 10
 """Parts of the rows that the jackknife leaves out, one after the other."""
 
-FEWEST_COLUMNS = 8
+MIN_COLUMNS = 8
 """Columns below which a power law cannot be distinguished from anything else."""
 
 
@@ -60,14 +60,14 @@ def spectral_decay(x: Floats) -> Interval:
 
     Returns:
         The slope of least squares of −log λ_k on log k over the middle of the spectrum, with a jackknife's interval;
-        without one where there are fewer than `FEWEST_COLUMNS` columns.
+        without one where there are fewer than `MIN_COLUMNS` columns.
 
     Raises:
         AnalysisError: x is no table of finite numbers of two rows or more.
     """
     x = as_codes(x, rows=2)
-    if x.shape[1] < FEWEST_COLUMNS:
-        reason = f"{x.shape[1]} columns are too few to tell a power law, which takes {FEWEST_COLUMNS}"
+    if x.shape[1] < MIN_COLUMNS:
+        reason = f"{x.shape[1]} columns are too few to tell a power law, which takes {MIN_COLUMNS}"
         return without_interval(float("nan"), len(x), reason)
     return _of_spectrum(x, power_law_exponent)
 

@@ -47,7 +47,7 @@ from ..probes.linear_probe import SHUFFLED, SHUFFLES
 ROWS = 10000  # train rows in all draws of one size together: large draws differ little, so that fewer will do
 
 
-LEAST = 5  # draws, however large
+MIN_DRAWS = 5  # draws, however large
 
 
 LARGEST = 5_000  # train rows of a draw that is not all of them
@@ -128,7 +128,7 @@ class CurvePoint:
 
 def fewer(draws: int, labels: int) -> int:
     """Of `draws` of so many labels, how many are used: large ones differ little."""
-    return min(draws, max(LEAST, ROWS // labels))
+    return min(draws, max(MIN_DRAWS, ROWS // labels))
 
 
 PointScores = tuple[AnyArray, Setting] | None

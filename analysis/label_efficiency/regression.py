@@ -20,7 +20,7 @@ from ..probes.few_labels import TRIED, VALIDATION, Metric, Setting, checked_rows
 from ..probes.linear_probe import SHUFFLED, SHUFFLES, WIDEST
 from .curves import LARGEST, CurveBuilder, CurvePoint, Efficiency, fewer
 
-LEAST_ROWS = 10  # of a draw
+MIN_DRAW_ROWS = 10  # of a draw
 
 
 STRENGTHS = tuple(10.0**power for power in range(-6, 2))  # alpha a row, over the columns' summed variance
@@ -36,7 +36,7 @@ def amounts(n: int) -> tuple[int, ...]:
     """10, 20, 50, … labelled rows, up to half of `n` and 5,000."""
     most = min(n // 2, LARGEST)
     result = [step * 10**power for power in range(1, len(str(max(most, 1)))) for step in (1, 2, 5)]
-    return tuple(size for size in result if LEAST_ROWS <= size <= most)
+    return tuple(size for size in result if MIN_DRAW_ROWS <= size <= most)
 
 
 def protocol(n_test: int) -> str:
@@ -247,7 +247,7 @@ def number_efficiency(
         if np.ptp(numbers) == 0:
             raise AnalysisError(f"{part} y has one value alone, which leaves nothing to predict")
     if not wanted:
-        raise AnalysisError(f"a curve of labelled rows needs {2 * LEAST_ROWS} train rows, and there are {len(y)}")
+        raise AnalysisError(f"a curve of labelled rows needs {2 * MIN_DRAW_ROWS} train rows, and there are {len(y)}")
     curves = NumberCurves(y[:, None], truth[:, None], wanted, draws=draws, rng=rng, all_labels=all_labels)
     validation_rows = subsample(np.arange(len(validation[names[0]].y)), VALIDATION, rng=rng)
     held = validation[names[0]].y[validation_rows, None]

@@ -20,10 +20,10 @@ from ..table.representations import representations
 from ..table.selection import Sample, draw_sample, subsample_rows
 from ..table.study_options import Options, Progress, silent
 from .curves import Curve, Efficiency, sizes
-from .regression import LEAST_ROWS, REFERENCE, NumberCurves, amounts
+from .regression import MIN_DRAW_ROWS, REFERENCE, NumberCurves, amounts
 from .supervised_baselines import SupervisedBaseline, add_classifiers, add_regressors
 
-MOST_NUMBERS = 6  # numeric attributes
+MAX_NUMBERS = 6  # numeric attributes
 
 
 MAX_NUMBER_TEST_ROWS = 5_000  # test rows on which numbers are scored: what every draw gives each of them is held
@@ -100,9 +100,9 @@ def _columns(table: Embeddings, train: Ints, test: Ints, *, alone: bool) -> tupl
     label_columns = [target for target in targets if target.name == table.label]
     main = [*label_columns, *(target for target in targets if target.kind != "numeric"), *targets][0]
     numbers = [target for target in targets if target.kind == "numeric" and target is not main]
-    left = [number.name for number in numbers[MOST_NUMBERS:]]
+    left = [number.name for number in numbers[MAX_NUMBERS:]]
     notes = [f"not probed: {', '.join(map(repr, left))} (--label COLUMN probes one)"] if left and not alone else []
-    return main, [*([main] if main.kind == "numeric" else []), *([] if alone else numbers[:MOST_NUMBERS])], notes
+    return main, [*([main] if main.kind == "numeric" else []), *([] if alone else numbers[:MAX_NUMBERS])], notes
 
 
 class _Classes:
@@ -161,7 +161,7 @@ def _by_known_rows(columns: Sequence[Column], sample: Sample, options: _Options,
         n_known = [np.count_nonzero(column.present[rows]) for rows in sample.parts]
         if n_known[1] < 2 or np.ptp(column.values[sample.validation][column.present[sample.validation]]) == 0:
             notes.append(f"{column.name!r} is not probed: ridge chooses its strength on validation rows with a value")
-        elif n_known[0] < 2 * LEAST_ROWS:
+        elif n_known[0] < 2 * MIN_DRAW_ROWS:
             notes.append(f"{column.name!r} is not probed: {n_known[0]} train rows have a value")
         else:
             key = b"".join(column.present[rows].tobytes() for rows in sample.parts)
@@ -201,9 +201,9 @@ class _Numbers:
         """Labelled rows: those that were asked for, or those of the whole curve."""
         if options.per_class is None:
             return amounts(n)
-        wanted = tuple(size for size in options.per_class if LEAST_ROWS <= size <= n)
+        wanted = tuple(size for size in options.per_class if MIN_DRAW_ROWS <= size <= n)
         left = sorted(set(options.per_class) - set(wanted))
-        why = f"a draw of {self.columns[0].name!r} holds {LEAST_ROWS} to {n:,} labelled rows"
+        why = f"a draw of {self.columns[0].name!r} holds {MIN_DRAW_ROWS} to {n:,} labelled rows"
         if not wanted:
             raise AnalysisError(f"{left[0]} labelled rows cannot be drawn: {why}")
         self.notes += [f"not drawn: {', '.join(map(str, left))} labelled rows, as {why}"] if left else []

@@ -43,14 +43,14 @@ class Candidate:
     covariance: str  # "full", "tied" or "diag"
     bic: float  # −2 log L + p log n; the least wins
     held_out: float  # mean log-likelihood of held-out rows, nats a row
-    floored: int  # components whose covariance had degenerated and was raised to the floor
+    degenerate: int  # components whose covariance had degenerated and was raised to the floor
     aic: float = math.nan  # −2 log L + 2 p
     confirmed: bool = False  # degenerate, but rows not fitted on are likelier under it than under any that is not
 
     @property
     def sound(self) -> bool:
         """Whether its BIC counts."""
-        return not self.floored or self.confirmed
+        return not self.degenerate or self.confirmed
 
 
 class FittedCandidate(NamedTuple):
@@ -155,11 +155,11 @@ def fit_mixture(
     candidates = [fit.candidate for fit in tried]
     chosen, start = _choose(tried, keep_degenerate)
     notes += _warnings(candidates, chosen)
-    final, floored = _refitted(codes, chosen, start, rng)
-    if floored:
+    final, degenerate = _refitted(codes, chosen, start, rng)
+    if degenerate:
         notes.append(
-            f"{floored} of {chosen.components} components of the chosen mixture have degenerated (few rows, or flat in "
-            f"a direction); every variance is raised by {FLOOR:g} of its column's"
+            f"{degenerate} of {chosen.components} components of the chosen mixture have degenerated (few rows, or flat "
+            f"in a direction); every variance is raised by {FLOOR:g} of its column's"
         )
     return FittedMixture(
         gaussians=final.reordered(), pca=pca, candidates=tuple(candidates), fitted_on=len(codes), notes=tuple(notes)
@@ -221,7 +221,7 @@ def _polished(
                 f"{candidate.components} components, {candidate.covariance} covariance: more starts, splits and merges"
             )
             refitted = _candidate(*parts, flat, candidate.components, candidate.covariance, 6, rng, thorough=True)
-            if refitted.candidate.floored <= candidate.floored and refitted.candidate.bic < candidate.bic:
+            if refitted.candidate.degenerate <= candidate.degenerate and refitted.candidate.bic < candidate.bic:
                 tried[i] = refitted
     return _confirmed(tried)
 
@@ -272,14 +272,16 @@ def _candidate(
     *,
     thorough: bool = False,
 ) -> FittedCandidate:
-    fitted, floored = fit_gaussians(used, k, covariance=shape, rng=rng, restarts=restarts, thorough=thorough)
+    fitted, degenerate = fit_gaussians(used, k, covariance=shape, rng=rng, restarts=restarts, thorough=thorough)
     total = float(fitted.responsibilities(used)[1].sum())
     beyond = fitted.responsibilities(held)[1]
     mean = float(beyond.mean()) if len(held) else math.nan
     free = free_parameters(k, used.shape[1] - flat[shape != "diag"], shape)
     bic = -2 * total + free * math.log(len(used))
     return FittedCandidate(
-        Candidate(components=k, covariance=shape, bic=bic, held_out=mean, floored=floored, aic=2 * free - 2 * total),
+        Candidate(
+            components=k, covariance=shape, bic=bic, held_out=mean, degenerate=degenerate, aic=2 * free - 2 * total
+        ),
         fitted,
         beyond,
         flat[1],
@@ -288,7 +290,7 @@ def _candidate(
 
 def _confirmed(tried: list[FittedCandidate]) -> list[FittedCandidate]:
     """Mark the degenerate candidates that held-out rows find likelier than the best of the others."""
-    sound_fits = [fit for fit in tried if not fit.candidate.floored and len(fit.held) >= MIN_HELD_OUT_ROWS]
+    sound_fits = [fit for fit in tried if not fit.candidate.degenerate and len(fit.held) >= MIN_HELD_OUT_ROWS]
     if not sound_fits:
         return tried
     best = max(sound_fits, key=lambda fit: fit.candidate.held_out)
@@ -298,7 +300,7 @@ def _confirmed(tried: list[FittedCandidate]) -> list[FittedCandidate]:
         sure = bool(gap.mean() > Z * gap.std(ddof=1) / math.sqrt(len(gap)))
         return candidate._replace(candidate=replace(candidate.candidate, confirmed=sure))
 
-    return [verified(fit) if fit.candidate.floored else fit for fit in tried]
+    return [verified(fit) if fit.candidate.degenerate else fit for fit in tried]
 
 
 def _beside(candidates: Sequence[Candidate]) -> list[tuple[int, str]]:
@@ -335,7 +337,7 @@ def _warnings(candidates: Sequence[Candidate], best: Candidate) -> list[str]:
             "degenerate, but likelier to held-out rows than any candidate that is not, so that they stand: "
             f"{', '.join(flat)}"
         )
-    if all(c.floored and not c.confirmed for c in candidates if c.components > 1) and best.components == 1:
+    if all(c.degenerate and not c.confirmed for c in candidates if c.components > 1) and best.components == 1:
         notes.append("every candidate of several components is degenerate (few rows, or flat in a direction)")
     largest = max(c.components for c in candidates)
     if best.components == largest and largest > 1:

@@ -286,10 +286,11 @@ def _tried(mixture: Mixture, criteria: Sequence[str]) -> Disclosure:
 
 
 def _flaws(candidate: Candidate) -> str:
-    if not candidate.floored:
+    if not candidate.degenerate:
         return ""
     return (
-        f"{count(candidate.floored)} of {count(candidate.components)} degenerate" + ", confirmed" * candidate.confirmed
+        f"{count(candidate.degenerate)} of {count(candidate.components)} degenerate"
+        + ", confirmed" * candidate.confirmed
     )
 
 
@@ -346,7 +347,9 @@ def tables(result: Any) -> Iterator[TextTable]:
             f"{c.bic - best:.0f}",
             f"{c.aic - akaike:.0f}",
             "–" if math.isnan(c.held_out) else f"{c.held_out:.2f}",
-            f"{c.floored} of {c.components}: {'confirmed' if c.confirmed else 'not to be chosen'}" if c.floored else "",
+            f"{c.degenerate} of {c.components}: {'confirmed' if c.confirmed else 'not to be chosen'}"
+            if c.degenerate
+            else "",
         )
         for c in sorted(result.candidates, key=lambda c: (c.components, c.covariance))
     ]

@@ -45,7 +45,7 @@ class ComparedModel:
 class Entry:
     """Measurements of one run or baseline on the shared rows, before it is compared with others."""
 
-    who: ComparedModel
+    compared: ComparedModel
     values: Mapping[str, AnyArray] = field(default_factory=dict)
     """By measure: (draws, n) whether each test row is classified correctly; of ERROR (n,) reconstruction errors."""
     dimension: Interval = UNKNOWN  # intrinsic dimension of the code
@@ -70,7 +70,7 @@ class Figure:
 class RankedModel:
     """A row of the ranking: a run or a baseline with all its figures."""
 
-    who: ComparedModel
+    compared: ComparedModel
     figures: tuple[Figure, ...]  # of the measures that it has
 
     def figure(self, measure: str) -> Figure:
@@ -111,7 +111,7 @@ class ModelRanking:
     @property
     def runs(self) -> tuple[RankedModel, ...]:
         """The ranked models that are no baselines."""
-        return tuple(model for model in self.ranked_models if not model.who.baseline)
+        return tuple(model for model in self.ranked_models if not model.compared.baseline)
 
 
 def ranked_models(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[RankedModel, ...]:
@@ -138,7 +138,7 @@ def ranked_models(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[RankedMod
             figures.append(Figure(measure=measure, value=value, difference=gap, p_value=p))
         if np.isfinite(entry.dimension.value):
             figures.append(Figure(measure=DIMENSION, value=entry.dimension))
-        result.append(RankedModel(who=entry.who, figures=tuple(figures)))
+        result.append(RankedModel(compared=entry.compared, figures=tuple(figures)))
     adjusted = iter(holm(np.array([figure.p_value for row in result for figure in row.figures])).tolist())
     return tuple(
         replace(row, figures=tuple(replace(figure, p_value=next(adjusted)) for figure in row.figures)) for row in result
@@ -160,7 +160,7 @@ def best_by_metric(entries: Sequence[Entry], *, rng: Seed = 0) -> tuple[BestByMe
     _check(entries)
     result = []
     for measure, sign in MEASURES.items():
-        runs = [i for i, entry in enumerate(entries) if not entry.who.baseline and measure in entry.values]
+        runs = [i for i, entry in enumerate(entries) if not entry.compared.baseline and measure in entry.values]
         if sign == 0 or len(runs) < 2:
             continue
         best = max(runs, key=lambda i: sign * float(np.mean(entries[i].values[measure])))
@@ -194,13 +194,15 @@ def _check(entries: Sequence[Entry]) -> None:
     if not entries:
         raise AnalysisError("a table of runs needs one entry at least")
     for measure in MEASURES:
-        sizes = {entry.who.name: np.shape(entry.values[measure])[-1:] for entry in entries if measure in entry.values}
+        sizes = {
+            entry.compared.name: np.shape(entry.values[measure])[-1:] for entry in entries if measure in entry.values
+        }
         if len(set(sizes.values())) > 1:
             lengths = ", ".join(f"{name} {size[0] if size else 0}" for name, size in sizes.items())
             raise AnalysisError(f"runs are compared on the same rows, and {measure} has others: {lengths}")
         for entry in entries:
             if measure in entry.values and not np.isfinite(np.asarray(entry.values[measure], np.float64)).all():
-                raise AnalysisError(f"{measure} of {entry.who.name!r} has values that are not finite")
+                raise AnalysisError(f"{measure} of {entry.compared.name!r} has values that are not finite")
 
 
 def _figure(measure: str, values: AnyArray, rng: np.random.Generator) -> Interval:

@@ -64,8 +64,10 @@ def study_runs(
     """
     study = _Study(tables, names, options, find_model, progress, draws)
     runs = [study.run(i) for i in range(len(tables))]
-    baselines = study.of_pixels([run.who.width for run in runs])
-    baselines += [untrained for i, run in enumerate(runs) if (untrained := study.untrained(i, run.who)) is not None]
+    baselines = study.of_pixels([run.compared.width for run in runs])
+    baselines += [
+        untrained for i, run in enumerate(runs) if (untrained := study.untrained(i, run.compared)) is not None
+    ]
     entries, shared, rng = [*runs, *baselines], study.shared, options.rng("side by side")
     read = shared.column is not None
     result = ModelRanking(
@@ -79,7 +81,7 @@ def study_runs(
         held_rows=len(shared.held),
         training_rows_note=shared.training_rows_note,
     )
-    return result, study.said(runs)
+    return result, study.all_notes(runs)
 
 
 class _Study:
@@ -118,7 +120,7 @@ class _Study:
             layer = self._best_layer(i, layers, values)
         if code is not None:
             self._errors(i, values)
-        who = ComparedModel(
+        compared = ComparedModel(
             name=self.names[i],
             baseline=False,
             family=str(table.metadata.get("family", "")),
@@ -127,15 +129,18 @@ class _Study:
             width=0 if code is None else int(table.encoded.sum()),
             layer=layer,
         )
-        dimension = UNKNOWN if code is None else self._dimension(i, code, who.name)
-        return Entry(who=who, values=values, dimension=dimension)
+        dimension = UNKNOWN if code is None else self._dimension(i, code, compared.name)
+        return Entry(compared=compared, values=values, dimension=dimension)
 
-    def untrained(self, i: int, who: ComparedModel) -> Entry | None:
+    def untrained(self, i: int, compared: ComparedModel) -> Entry | None:
         """Measure the same columns of a run's untrained network; None where the table has none."""
         table, values, dimension = self.tables[i], dict[str, AnyArray](), UNKNOWN
         result = {representation.name: representation for representation in representations(table)}
-        name = f"untrained.{who.name}"
-        code, layer = result.get(f"untrained.{table.code}") if who.width else None, result.get(f"untrained.{who.layer}")
+        name = f"untrained.{compared.name}"
+        code, layer = (
+            result.get(f"untrained.{table.code}") if compared.width else None,
+            result.get(f"untrained.{compared.layer}"),
+        )
         if code is None and layer is None:
             self._miss("no untrained network in the table", i)
             return None
@@ -147,9 +152,9 @@ class _Study:
             if layer is not None:
                 self._read(i, layer, values, FEATURES, FEATURES_FEW)
         baseline = ComparedModel(
-            name=name, baseline=True, width=who.width if code else 0, layer=who.layer if layer else ""
+            name=name, baseline=True, width=compared.width if code else 0, layer=compared.layer if layer else ""
         )
-        return Entry(who=baseline, values=values, dimension=dimension)
+        return Entry(compared=baseline, values=values, dimension=dimension)
 
     def of_pixels(self, widths: Sequence[int]) -> list[Entry]:
         """Measure raw pixels, and a PCA of them for each width of a code."""
@@ -164,14 +169,16 @@ class _Study:
             entries.append(self._of_pixels(i, pca, width))
         return entries
 
-    def said(self, runs: Sequence[Entry]) -> list[str]:
+    def all_notes(self, runs: Sequence[Entry]) -> list[str]:
         """Notes: chosen layers, labels used in training, and what is missing from which run."""
-        layers = [f"{run.who.name}: {run.who.layer}" for run in runs if run.who.layer]
+        layers = [f"{run.compared.name}: {run.compared.layer}" for run in runs if run.compared.layer]
         chosen = (
             [f"the feature layer of each run is its best on validation rows: {'; '.join(layers)}"] if layers else []
         )
         label_notes = [
-            f"{run.who.name} used {run.who.n_labels_used:,} labels in training" for run in runs if run.who.n_labels_used
+            f"{run.compared.name} used {run.compared.n_labels_used:,} labels in training"
+            for run in runs
+            if run.compared.n_labels_used
         ]
         missing = [f"{figure_name}: {', '.join(dict.fromkeys(names))}" for figure_name, names in self.missing.items()]
         return list(dict.fromkeys([*chosen, *label_notes, *self.notes, *missing]))
@@ -252,5 +259,5 @@ class _Study:
             restored = np.clip(pca.restore(pca.project(held)), 0, 1)
             values[ERROR] = reconstruction_error(held[:, :, None, None], restored[:, :, None, None])
         dimension = self._dimension(i, wanted, wanted.name) if len(shared.fit) > 1 or not wanted.width else UNKNOWN
-        who = ComparedModel(name=wanted.name, baseline=True, width=width)
-        return Entry(who=who, values=values, dimension=dimension)
+        compared = ComparedModel(name=wanted.name, baseline=True, width=width)
+        return Entry(compared=compared, values=values, dimension=dimension)

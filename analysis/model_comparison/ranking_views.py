@@ -43,7 +43,7 @@ def _titles(ranking: ModelRanking) -> dict[str, str]:
 
 
 def _table(ranking: ModelRanking) -> Table:
-    titles, first = _titles(ranking), ranking.ranked_models[0].who.name
+    titles, first = _titles(ranking), ranking.ranked_models[0].compared.name
     cells = [_row(standing, titles) for standing in ranking.ranked_models]
     read = (
         f"Accuracies are those of a logistic probe for the {ranking.target}, trained on {count(ranking.train_rows)} "
@@ -67,7 +67,7 @@ def _table(ranking: ModelRanking) -> Table:
         "seed of training would give. A dash stands where there is nothing to measure."
     )
     names = ("", "width", *titles.values())
-    quiet = tuple(model.who.baseline for model in ranking.ranked_models)
+    quiet = tuple(model.compared.baseline for model in ranking.ranked_models)
     return Table(
         columns=names,
         rows=tuple(row for row, _ in cells),
@@ -80,21 +80,21 @@ def _table(ranking: ModelRanking) -> Table:
 def _row(model: RankedModel, measures: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Cells, and the small lines below each."""
     result = [_cell(model, measure) for measure in measures]
-    width = count(model.who.width) if model.who.width else "–"
+    width = count(model.compared.width) if model.compared.width else "–"
     return (_label(model), width, *(cell[0] for cell in result)), (_facts(model), (), *(cell[1:] for cell in result))
 
 
 def _facts(model: RankedModel) -> tuple[str, ...]:
     """Family, images seen, labels used, the chosen layer, each on a line."""
-    who = model.who
-    lines = [family_name(who.family)] if who.family else []
-    lines += [f"{plural(who.images_seen, 'image')} seen"] if who.images_seen else []
-    lines += [f"trained with {plural(who.n_labels_used, 'label')}"] if who.n_labels_used else []
-    return (*lines, *([who.layer] if who.layer and not who.baseline else []))
+    compared = model.compared
+    lines = [family_name(compared.family)] if compared.family else []
+    lines += [f"{plural(compared.images_seen, 'image')} seen"] if compared.images_seen else []
+    lines += [f"trained with {plural(compared.n_labels_used, 'label')}"] if compared.n_labels_used else []
+    return (*lines, *([compared.layer] if compared.layer and not compared.baseline else []))
 
 
 def _label(model: RankedModel) -> str:
-    return readable(model.who.name) if model.who.baseline else model.who.name
+    return readable(model.compared.name) if model.compared.baseline else model.compared.name
 
 
 def _cell(model: RankedModel, measure: str) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def _round_up(value: float) -> float:
 
 
 def _role(model: RankedModel) -> Role:
-    return representation_role(model.who.name) if model.who.baseline else "ours"
+    return representation_role(model.compared.name) if model.compared.baseline else "ours"
 
 
 def _note(model: RankedModel, measure: str) -> str:
@@ -172,8 +172,8 @@ def _caption(ranking: ModelRanking, measure: str) -> str:
         return "Intrinsic dimension of the code by TwoNN, with its 95 % interval."
     unit = "" if measure == ERROR else " in points"
     return (
-        f"Dots with 95 % intervals; Δ is the paired difference from {ranking.ranked_models[0].who.name}{unit}, with a "
-        "star where it differs with all differences of the table counted (Holm)."
+        f"Dots with 95 % intervals; Δ is the paired difference from {ranking.ranked_models[0].compared.name}{unit}, with "
+        "a star where it differs with all differences of the table counted (Holm)."
     )
 
 
@@ -203,7 +203,7 @@ def finding(ranking: ModelRanking) -> str:
 
 
 def _name(ranking: ModelRanking, at: int) -> str:
-    return ranking.ranked_models[at].who.name
+    return ranking.ranked_models[at].compared.name
 
 
 def _noun(ranking: ModelRanking, measure: str) -> str:
@@ -257,7 +257,7 @@ def _baselines(ranking: ModelRanking, lead: BestByMetric) -> str:
         "pixels": (whole, "raw pixels"),
         f"untrained.{_name(ranking, lead.best)}": (lead.measure, "its network untrained"),
     }
-    rows = {standing.who.name: standing for standing in ranking.ranked_models if standing.who.baseline}
+    rows = {standing.compared.name: standing for standing in ranking.ranked_models if standing.compared.baseline}
     figures = {
         words: rows[name].figure(measure).value.value
         for name, (measure, words) in sentences_by_name.items()
@@ -273,9 +273,9 @@ def ranking_tables(result: ModelRanking) -> Iterator[TextTable]:
     rows = [
         (
             _run_label(standing),
-            standing.who.family or "–",
-            f"{standing.who.images_seen:,}" if standing.who.images_seen else "–",
-            str(standing.who.width or "–"),
+            standing.compared.family or "–",
+            f"{standing.compared.images_seen:,}" if standing.compared.images_seen else "–",
+            str(standing.compared.width or "–"),
             *(_figure(measure, standing.figure(measure).value) for measure in names),
         )
         for standing in result.ranked_models
@@ -294,7 +294,7 @@ def ranking_tables(result: ModelRanking) -> Iterator[TextTable]:
             for row in result.ranked_models[1:]
         ]
         title = (
-            f"minus {result.ranked_models[0].who.name}, paired by row and draw; accuracies in points; "
+            f"minus {result.ranked_models[0].compared.name}, paired by row and draw; accuracies in points; "
             "* differs, with all of these counted (Holm)"
         )
         yield title, ("run", *(names[measure] for measure in paired)), rows
@@ -328,8 +328,8 @@ def _names(result: ModelRanking) -> dict[str, str]:
 
 
 def _run_label(model: RankedModel) -> str:
-    name = model.who.name
-    if not model.who.baseline:
+    name = model.compared.name
+    if not model.compared.baseline:
         return name
     return f"  {name.removeprefix('untrained.')}, untrained" if name.startswith("untrained.") else f"  {name}"
 

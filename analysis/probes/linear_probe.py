@@ -277,7 +277,9 @@ def _probes(
                 classes=() if method == "ridge" else classes.names,
                 confusion=table,
                 note="; ".join(note),
-                predictor=Predictor(width=width, labels=labels, said=prediction, probabilities=probabilities, pca=pca),
+                predictor=Predictor(
+                    width=width, labels=labels, decision=prediction, probabilities=probabilities, pca=pca
+                ),
             )
         )
     return tuple(probes)
@@ -423,11 +425,11 @@ class _Bench:
         predicted = vote(train.y[index])
         null = [np.mean(vote(self.rng.permutation(train.y)[index]) == test.y) for _ in range(self.shuffles)]
 
-        def said(rows: Floats) -> Doubles:
+        def decision(rows: Floats) -> Doubles:
             return votes(train.y[nearest(rows, train.x, k=self.k)[0]], self.columns)
 
         table = confusion(test.y, predicted, self.columns)
-        return self._score(predicted), _over(null), float(self.k), table, (said, shares_of_votes)
+        return self._score(predicted), _over(null), float(self.k), table, (decision, shares_of_votes)
 
     def cosine(self, k: int, temperature: float) -> _Part:
         """Vote of the k train rows of largest cosine, each weighted by exp(cos / T), columns as they are."""
@@ -443,14 +445,14 @@ class _Bench:
         def read(given: Ints) -> Ints:
             return weighted_vote(given[index], weights, self.columns)
 
-        def said(rows: Floats) -> Doubles:
+        def decision(rows: Floats) -> Doubles:
             near, weight = neighbours(unit_rows(rows))
             return weighted_votes(labels[near], weight, self.columns)
 
         predicted = read(labels)
         null = [np.mean(read(self.rng.permutation(labels)) == self.test.y) for _ in range(self.shuffles)]
         score, table = self._score(predicted), confusion(self.test.y, predicted, self.columns)
-        return score, _over(null), float(index.shape[1]), table, (said, shares_of_votes)
+        return score, _over(null), float(index.shape[1]), table, (decision, shares_of_votes)
 
     def ridge(self) -> _Part:
         """R2 of ridge regression, alpha a row chosen on validation; shuffled targets are further columns."""

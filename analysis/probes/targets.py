@@ -10,10 +10,10 @@ from ..base.linear_models import Rows
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
 
-MOST_CLASSES = 50  # of a text attribute that is probed
+MAX_CLASSES = 50  # of a text attribute that is probed
 
 
-MOST_ATTRIBUTES = 12
+MAX_ATTRIBUTES = 12
 
 
 def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Column], list[str]]:
@@ -30,13 +30,13 @@ def find_targets(table: Embeddings, train: Ints, test: Ints) -> tuple[list[Colum
             left.append(f"{name!r} (constant in test)")
         elif column.kind != "numeric" and not np.isin(test_values, values).any():
             left.append(f"{name!r} (no test row has a value that train rows have)")
-        elif column.kind == "text" and len(column.categories) > MOST_CLASSES:
+        elif column.kind == "text" and len(column.categories) > MAX_CLASSES:
             left.append(f"{name!r} ({len(column.categories)} different texts)")
         else:
             result.append(column)
-    if len(result) > MOST_ATTRIBUTES + 1:
-        left += [repr(column.name) for column in result[MOST_ATTRIBUTES + 1 :]]
-        result = result[: MOST_ATTRIBUTES + 1]
+    if len(result) > MAX_ATTRIBUTES + 1:
+        left += [repr(column.name) for column in result[MAX_ATTRIBUTES + 1 :]]
+        result = result[: MAX_ATTRIBUTES + 1]
     notes = [f"not probed: {', '.join(left)}"] if left else []
     if not result:
         raise AnalysisError(

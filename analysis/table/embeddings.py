@@ -20,7 +20,7 @@ from ..errors import AnalysisError, TooLargeError
 from ..io.memory import room
 from ..io.reading import size, table_metadata
 from .code_layout import is_continuous
-from .external import LEAST, SHARES, bundle, drawn_split, no_classes, no_split, refuse
+from .external import MIN_SPLIT_ROWS, SHARES, bundle, drawn_split, no_classes, no_split, refuse
 from .overview import Overview, Summary
 from .parquet import ParquetRows, read_vectors, streamed_vectors
 
@@ -32,7 +32,7 @@ OWN = ("id", "row", "split", "label", "thumbnail", "image", "")  # columns with 
 SCALAR = ("boolean", "numeric", "text")
 
 
-MOST_NUMBERS = 50  # different numbers, not whole, that are still taken for classes
+MAX_NUMBERS = 50  # different numbers, not whole, that are still taken for classes
 
 
 SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
@@ -332,7 +332,7 @@ class Embeddings:
     def has_drawn_split(self) -> bool:
         """Whether a split is drawn, as there is none: it holds rows out from readers, not from the model."""
         lacking = self.split_name == "split" and "split" not in self._table.kinds
-        return lacking and not self.metadata and self.n >= LEAST
+        return lacking and not self.metadata and self.n >= MIN_SPLIT_ROWS
 
     def rows(self, split: str | None = None) -> Ints:
         """Positions of the rows of a split, or of all rows."""
@@ -352,7 +352,7 @@ class Embeddings:
             return ""
         numbers = np.unique(self._table.numbers(self.label))
         numbers = numbers[np.isfinite(numbers)]
-        if len(numbers) <= MOST_NUMBERS or bool((numbers == np.rint(numbers)).all()):
+        if len(numbers) <= MAX_NUMBERS or bool((numbers == np.rint(numbers)).all()):
             return ""
         return no_classes(self.label, len(numbers))
 

@@ -12,7 +12,7 @@ from ..base.arrays import Strings
 from ..errors import AnalysisError
 from ..io.messages import listed
 
-LEAST = 50  # rows from which a split is drawn
+MIN_SPLIT_ROWS = 50  # rows from which a split is drawn
 
 
 SHARES = {"test": 0.2, "validation": 0.1}

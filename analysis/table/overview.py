@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..base.arrays import Ints, Pixels, Strings, to_pixels
-from ..base.columns import MOST_CATEGORIES, Column
+from ..base.columns import MAX_CATEGORIES, Column
 from ..errors import AnalysisError
 from ..io.reading import BadImageError, open_image, quiet
 
@@ -126,7 +126,7 @@ def summary(column: Column) -> Summary:
             low, mean, high = float(values.min()), float(values.mean()), float(values.max())
     else:
         counts_of_values = np.bincount(values.astype(np.int64), minlength=len(column.categories))
-        order = np.argsort(-counts_of_values, kind="stable")[:MOST_CATEGORIES]
+        order = np.argsort(-counts_of_values, kind="stable")[:MAX_CATEGORIES]
         names = tuple(column.categories[i] for i in order)
         counts = tuple(int(counts_of_values[i]) for i in order)
     n, different = len(values), len(np.unique(values)) if column.kind != "numeric" else 0

@@ -209,7 +209,7 @@ def adversarial(
 
         latentgan adversarial runs/mnist --probe probe.npz --out results
     """
-    from analysis.cli.job import asked_of_a_run
+    from analysis.cli.job import study_run_images
     from analysis.probes.saved_probe import load_probe
     from analysis.robustness.study import Network, study_adversarial
     from latentgan.evaluation.probe_gradients import attackable, probe_features, probe_gradients
@@ -232,7 +232,7 @@ def adversarial(
     untrained = (
         None if at.untrained is None else Network(probe_features(at.untrained, fitted), probe_gradients(at.untrained))
     )
-    asked_of_a_run(
+    study_run_images(
         "robustness",
         lambda tell: study_adversarial(
             fitted,

@@ -111,7 +111,7 @@ def test_groups_that_are_truly_flat_are_kept_where_other_rows_confirm_them(rng: 
     assert len(fitted.gaussians.weights) == 3 and any("1 of 3 components" in note for note in fitted.notes)
     chosen = next(c for c in fitted.candidates if (c.components, c.covariance) == (3, "diag"))
     assert (
-        chosen.floored == 1
+        chosen.degenerate == 1
         and chosen.confirmed
         and any("so that they stand: " in note and "3 diag" in note for note in fitted.notes)
     )
@@ -122,7 +122,7 @@ def test_noise_is_not_grouped_by_degenerate_components(rng: np.random.Generator)
     noise = rng.uniform(-1, 1, size=(200, 40))  # 160 rows to choose on: 4 full components have 41 · 4 rows to fill
     fitted = fit_mixture(noise, rng=rng)
     best = min(fitted.candidates, key=lambda candidate: candidate.bic)
-    assert len(fitted.gaussians.weights) == 1 and best.floored
+    assert len(fitted.gaussians.weights) == 1 and best.degenerate
     assert any("not to be chosen" in note and f"{best.components} {best.covariance}" in note for note in fitted.notes)
     forced = fit_mixture(noise, rng=rng, components=(8,), covariances=("full",))
     assert len(forced.gaussians.weights) == 1 and any("of several components is degen" in note for note in forced.notes)

@@ -20,7 +20,7 @@ from analysis.model_comparison.similarity import (
     transfers,
 )
 
-LEAST = 1 / (SHUFFLED_MAPS + 1)
+LEAST_P = 1 / (SHUFFLED_MAPS + 1)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_shared_direction_carries_over_and_a_lost_one_does_not(rng: np.random.
         and transfer.source_auc.low > 0.9
     )
     assert transfer.target_auc.value > 0.9 and transfer.transferred_auc.n == 800
-    assert transfer.p_value == LEAST and transfer.shuffled.low < 0.5 < transfer.shuffled.high
+    assert transfer.p_value == LEAST_P and transfer.shuffled.low < 0.5 < transfer.shuffled.high
     assert transfer.shuffled.n == SHUFFLED_MAPS
     without = np.hstack([x[:, 1:], rng.normal(size=(len(x), 1))])
     (lost,), _ = transfers(x, without, [target], rng=rng)
@@ -116,7 +116,7 @@ def test_an_unrelated_code_carries_as_much_as_shuffled_maps_do(rng: np.random.Ge
         informative = np.hstack([target.signs[:, None] + rng.normal(size=(200, 1)), rng.normal(size=(200, 4))])
         y = informative[rng.permutation(200)]
         p_values.append(transfers(x, y, [target], rng=rng)[0][0].p_value)
-    assert kstest(np.array(p_values) - rng.uniform(0, LEAST, 60), "uniform").pvalue > 0.002  # p comes in steps
+    assert kstest(np.array(p_values) - rng.uniform(0, LEAST_P, 60), "uniform").pvalue > 0.002  # p comes in steps
 
 
 def test_a_map_fitted_to_shuffled_rows_carries_nothing(rng: np.random.Generator) -> None:

@@ -50,7 +50,7 @@ def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: A
     assert code == 0, err
     body = json.loads(out)
     ranked_models = body["runs"]["ranked_models"]
-    assert [row["who"]["name"] for row in ranked_models] == [
+    assert [row["compared"]["name"] for row in ranked_models] == [
         "a",
         "b",
         "pixels",
@@ -59,7 +59,10 @@ def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: A
         "untrained.a",
         "untrained.b",
     ]
-    assert [(row["who"]["family"], row["who"]["images_seen"], row["who"]["width"]) for row in ranked_models[:2]] == [
+    assert [
+        (row["compared"]["family"], row["compared"]["images_seen"], row["compared"]["width"])
+        for row in ranked_models[:2]
+    ] == [
         ("bigan", 32, 4),
         ("bigan", 32, 5),
     ]

@@ -11,7 +11,7 @@ from analysis.model_comparison.views import verdict
 from latentgan.selfcheck.claims.many_measures import equal_runs, one_better_run, samples_and_real_rows
 
 TRIALS = 80
-MOST = 0.05 + 1.645 * np.sqrt(0.05 * 0.95 / TRIALS)  # what 5 % leave open in so many trials
+MAX_RATE = 0.05 + 1.645 * np.sqrt(0.05 * 0.95 / TRIALS)  # what 5 % leave open in so many trials
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def equal():
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", range(4))
 def test_equal_runs_are_told_apart_in_1_of_20(equal, claim):
-    assert equal[claim].rate <= MOST, equal[claim]
+    assert equal[claim].rate <= MAX_RATE, equal[claim]
 
 
 def test_a_better_run_is_still_ahead():

@@ -117,7 +117,10 @@ def test_alike_runs_are_told_apart_in_one_case_of_twenty_and_more_of_them_in_few
     for runs, most in ((2, 0.07), (4, 0.05)):
         named = [
             best_by_metric(
-                [Entry(who=ComparedModel(name=str(i)), values={CODE: rng.random((1, 300)) < 0.8}) for i in range(runs)],
+                [
+                    Entry(compared=ComparedModel(name=str(i)), values={CODE: rng.random((1, 300)) < 0.8})
+                    for i in range(runs)
+                ],
                 rng=rng,
             )[0].clear
             for _ in range(600)
@@ -130,8 +133,8 @@ def test_less_is_better_of_errors_and_differences_are_paired() -> None:
     rng = np.random.default_rng(0)
     hard = rng.gamma(9, 1, size=200)
     entries = [
-        Entry(who=ComparedModel(name="worse"), values={ERROR: hard + 0.1 + 0.01 * rng.normal(size=200)}),
-        Entry(who=ComparedModel(name="better"), values={ERROR: hard}),
+        Entry(compared=ComparedModel(name="worse"), values={ERROR: hard + 0.1 + 0.01 * rng.normal(size=200)}),
+        Entry(compared=ComparedModel(name="better"), values={ERROR: hard}),
     ]
     (lead,) = best_by_metric(entries, rng=rng)
     table = ranked_models(entries, rng=rng)
@@ -158,7 +161,7 @@ def test_the_feature_layer_is_chosen_on_validation_rows_and_not_on_test_rows(tmp
     layers = {"net.lucky": lucky, "net.honest": (truth + noise / 3).astype(np.float32)}
     with_layers = table(tmp_path, "one", columns(**layers))
     ranking, notes = study_runs([with_layers, table(tmp_path, "other", columns())], ["one", "other"], OPTIONS, draws=2)
-    assert ranking.runs[0].who.layer == "net.honest" and ranking.runs[0].figure(FEATURES).value.value > 0.8
+    assert ranking.runs[0].compared.layer == "net.honest" and ranking.runs[0].figure(FEATURES).value.value > 0.8
     assert np.isnan(ranking.runs[1].figure(FEATURES).value.value)
     assert "no feature layers in the table: other" in notes
 
@@ -172,7 +175,7 @@ def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, E
         draws=2,
         find_model=lambda table: model if table is tables["one"] else None,
     )
-    assert [row.who.name for row in ranking.ranked_models] == [
+    assert [row.compared.name for row in ranking.ranked_models] == [
         "one",
         "noisy",
         "pixels",
@@ -183,8 +186,8 @@ def test_baselines_stand_once_and_errors_are_of_what_decodes(tables: dict[str, E
     first, noisy, pixels, pca, *_ = ranking.ranked_models
     assert first.figure(ERROR).value.value == pytest.approx(pca.figure(ERROR).value.value, rel=0.02)
     assert np.isnan(noisy.figure(ERROR).value.value) and "no model at hand that decodes: noisy" in " ".join(notes)
-    assert pixels.figure(CODE).value.n == ranking.test_rows == 352 and first.who.images_seen == 500
-    assert (first.who.family, first.who.width, noisy.who.n_labels_used) == ("bigan", WIDTH, 30)
+    assert pixels.figure(CODE).value.n == ranking.test_rows == 352 and first.compared.images_seen == 500
+    assert (first.compared.family, first.compared.width, noisy.compared.n_labels_used) == ("bigan", WIDTH, 30)
     figures, gaps, ahead = printed(ranking)
     assert [row[0] for row in figures[2]][:3] == ["one", "noisy", "  pixels"] and "–" in figures[2][1]
     assert len(gaps[2]) == 5 and {row[4] for row in ahead[2]} == {"ahead"}

@@ -432,7 +432,7 @@ ODD: dict[str, tuple[Callable[[], Any], str]] = {
     "no runs to lead": (lambda: analysis.best_by_metric([]), "one entry"),
     "runs on other rows": (
         lambda: analysis.best_by_metric(
-            [analysis.Entry(who=who, values={"code": HITS[:, : 40 - i]}) for i, who in enumerate(WHO)]
+            [analysis.Entry(compared=who, values={"code": HITS[:, : 40 - i]}) for i, who in enumerate(WHO)]
         ),
         "same rows",
     ),

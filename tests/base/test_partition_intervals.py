@@ -11,7 +11,7 @@ from analysis.base.clustering_scores import _unrelated, ari, nmi, partition_inte
 from latentgan.selfcheck.claims.intervals import _joint_shares
 
 TABLES = 100
-FEWEST_HELD = 0.93 - 1.645 * np.sqrt(0.93 * 0.07 / TABLES)  # what 93 % leave open in so many tables
+MIN_COVERAGE = 0.93 - 1.645 * np.sqrt(0.93 * 0.07 / TABLES)  # what 93 % leave open in so many tables
 
 
 def held(score: Callable, components: int, classes: int, *, kept: float, skew: float, rows: int) -> float:
@@ -41,7 +41,7 @@ def held(score: Callable, components: int, classes: int, *, kept: float, skew: f
     ],
 )
 def test_the_score_of_many_rows_is_held(score, components, classes, kept, skew, rows):
-    assert held(score, components, classes, kept=kept, skew=skew, rows=rows) >= FEWEST_HELD
+    assert held(score, components, classes, kept=kept, skew=skew, rows=rows) >= MIN_COVERAGE
 
 
 @pytest.mark.parametrize(

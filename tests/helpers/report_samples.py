@@ -367,7 +367,7 @@ def mixture(n: int, names: tuple[str, ...]) -> Mixture:
     drawn = pixels(decode(means[:, None] + rng.normal(0, 0.35, (10, 6, LATENT))))
     weights = np.sort(np.bincount(owner, minlength=10) / n)[::-1]
     tried = tuple(
-        Candidate(components=k, covariance=kind, bic=9e4 + 900 * (np.log2(k) - at) ** 2, held_out=-31.0, floored=0)
+        Candidate(components=k, covariance=kind, bic=9e4 + 900 * (np.log2(k) - at) ** 2, held_out=-31.0, degenerate=0)
         for kind, at in (("full", 3.2), ("diag", 4.4))
         for k in (1, 2, 4, 8, 16, 32)
     )

@@ -76,10 +76,10 @@ def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
 
 def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[str, Any]) -> None:
     tried = (
-        Candidate(components=2, covariance="full", bic=900.0, held_out=-4.0, floored=0, aic=850.0),
-        Candidate(components=1, covariance="full", bic=950.0, held_out=-5.0, floored=0, aic=930.0),
-        Candidate(components=4, covariance="full", bic=910.0, held_out=-3.5, floored=0, aic=820.0),
-        Candidate(components=8, covariance="diag", bic=700.0, held_out=np.nan, floored=3, aic=500.0),
+        Candidate(components=2, covariance="full", bic=900.0, held_out=-4.0, degenerate=0, aic=850.0),
+        Candidate(components=1, covariance="full", bic=950.0, held_out=-5.0, degenerate=0, aic=930.0),
+        Candidate(components=4, covariance="full", bic=910.0, held_out=-3.5, degenerate=0, aic=820.0),
+        Candidate(components=8, covariance="diag", bic=700.0, held_out=np.nan, degenerate=3, aic=500.0),
     )
     changed = replace(results["mixtures"], candidates=tried)
     blocks = all_blocks(mixture(ReportContext({**results, "mixtures": changed})).blocks)

@@ -39,7 +39,9 @@ def _entry(name: str, rng: np.random.Generator, hard: Doubles, better: float) ->
     """Return a run with an accuracy of 0.8 + better by four measures, and with errors that are smaller by `better`."""
     hits = [rng.random((draws, ROWS)) < 0.8 + better for draws in (1, 1, DRAWS, DRAWS)]
     values = dict(zip((CODE, FEATURES, CODE_FEW, FEATURES_FEW), hits, strict=True))
-    return Entry(who=ComparedModel(name=name), values={**values, ERROR: hard * (1 - better) + rng.normal(size=ROWS)})
+    return Entry(
+        compared=ComparedModel(name=name), values={**values, ERROR: hard * (1 - better) + rng.normal(size=ROWS)}
+    )
 
 
 def _compared(rng: np.random.Generator, runs: int, better: float) -> ModelRanking:
