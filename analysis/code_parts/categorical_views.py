@@ -26,7 +26,7 @@ WIDE = 24  # labels; a wider table opens on request
 
 BASELINES = {
     "pixels": "k-means on pixels",
-    "probe of pixels": "as many labels on pixels",
+    "probe of pixels": "a probe on pixels with as many labels",
     "untrained": "the same network untrained",
     "shuffled": "shuffled labels",
 }

@@ -91,7 +91,7 @@ def preserve_directions(
             if by != PROJECTION:
                 notes[_projected_note(directions, i, projected, target is not None)] = None
         if preserved and stored is None:
-            edit = replace(edit, evidence=f"{edit.evidence}, without preserving anything" if edit.evidence else "")
+            edit = replace(edit, evidence=f"{edit.evidence}, nothing preserved" if edit.evidence else "")
         result.append(edit)
         if joint is not None:
             position = target[0] if target is not None else _best_predicted(joint, edit)

@@ -427,11 +427,11 @@ def tables(result: Any) -> Iterator[TextTable]:
             (response.name, *(_leak(result, i, j, own=j == response.score) for j in columns))
             for i, response in enumerate(result.responses)
         ]
-        title = "change of each score (· more than directions of shuffled labels do, false discovery rate 5 %)"
+        title = "change of each score (* more than directions of shuffled labels do, false discovery rate 5 %)"
         yield title, ("edited along", *(result.scores[j].name for j in columns)), cells
 
 
 def _leak(result: Any, i: int, j: int, *, own: bool) -> str:
-    """Change of score j by edit i: in brackets its own, marked by a dot where it leaks."""
+    """Change of score j by edit i: in brackets its own, marked by a star where it leaks."""
     value = f"{result.leakage[i, j]:+.2f}"
-    return f"[{value}]" if own else f"{value} ·" if result.leaks[i, j] else f"{value}  "
+    return f"[{value}]" if own else f"{value} *" if result.leaks[i, j] else f"{value}  "

@@ -11,7 +11,7 @@ from ..cli.job import Job
 
 Along = Annotated[
     Literal["auto", "lerp", "slerp", "norm", "geodesic"],
-    typer.Option(help="Straight, along a great circle, straight with lengths kept, or the shortest in images."),
+    typer.Option(help="Straight, along a great circle, straight with interpolated norms, or the shortest in images."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Paths between two codes: straight, along a great circle, straight with lengths kept."""
+"""Paths between two codes: straight, along a great circle, straight with interpolated norms."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ SHOWN_PAIRS = 8
 NAMES = {
     "lerp": "straight line",
     "slerp": "great circle",
-    "norm": "straight, lengths kept",
+    "norm": "straight, with interpolated norms",
     "geodesic": "geodesic",
     "pixel blend": "blend of pixels",
     "random pairs": "random pairs",
 }
 
 
-SEVERAL = {"slerp": "great circles", "norm": "straight lines of kept lengths", "geodesic": "geodesics"}
+SEVERAL = {"slerp": "great circles", "norm": "straight lines with interpolated norms", "geodesic": "geodesics"}
 
 
 def section(context: ReportContext) -> Section:

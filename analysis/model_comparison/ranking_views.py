@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from ..base.baselines import Role, representation_role
 from ..report.document import Block, Choice, Comparison, Table
 from ..report.estimate_rows import brackets, estimate, figure, readable
-from ..report.formatting import count, family_name, listed, number, percent, plural
+from ..report.formatting import count, family_name, listed, number, percent, plural, quoted
 from .ranking import CODE, CODE_FEW, DIMENSION, ERROR, FEATURES, FEATURES_FEW, MEASURES, ModelRanking, RankedModel
 
 if TYPE_CHECKING:
@@ -172,8 +172,8 @@ def _caption(ranking: ModelRanking, measure: str) -> str:
         return "Intrinsic dimension of the code by TwoNN, with its 95 % interval."
     unit = "" if measure == ERROR else " in points"
     return (
-        f"Dots with 95 % intervals; Δ is the paired difference from {ranking.ranked_models[0].compared.name}{unit}, with "
-        "a star where it differs with all differences of the table counted (Holm)."
+        f"Dots with 95 % intervals; Δ is the paired difference from {ranking.ranked_models[0].compared.name}{unit}, "
+        "with a star where it differs after correction for all differences of the table (Holm)."
     )
 
 
@@ -203,7 +203,8 @@ def finding(ranking: ModelRanking) -> str:
 
 
 def _name(ranking: ModelRanking, at: int) -> str:
-    return ranking.ranked_models[at].compared.name
+    """The run's name in quotation marks, as a sentence may begin with it."""
+    return quoted(ranking.ranked_models[at].compared.name)
 
 
 def _noun(ranking: ModelRanking, measure: str) -> str:
@@ -236,8 +237,8 @@ def _opening(ranking: ModelRanking, lead: BestByMetric) -> str:
         level = level[0].upper() + level[1:]
     gap = _gap(lead.measure, lead.difference)
     if lead.measure == ERROR:
-        return f"{level} by their reconstructions (errors apart by {gap}, n = {count(value.n)})"
-    return f"{level} by a linear probe of their {noun}s ({best} {correct} correct, {gap} points from {rival})"
+        return f"{level} in reconstruction (errors differ by {gap}, n = {count(value.n)})"
+    return f"{level}: a probe on the {noun} of {best} classifies {correct} correctly, {gap} points from {rival}'s"
 
 
 def _more(lead: BestByMetric) -> str:
@@ -255,7 +256,7 @@ def _baselines(ranking: ModelRanking, lead: BestByMetric) -> str:
     whole = {FEATURES: CODE, FEATURES_FEW: CODE_FEW}.get(lead.measure, lead.measure)  # pixels have no layers
     sentences_by_name = {
         "pixels": (whole, "raw pixels"),
-        f"untrained.{_name(ranking, lead.best)}": (lead.measure, "its network untrained"),
+        f"untrained.{ranking.ranked_models[lead.best].compared.name}": (lead.measure, "its network untrained"),
     }
     rows = {standing.compared.name: standing for standing in ranking.ranked_models if standing.compared.baseline}
     figures = {

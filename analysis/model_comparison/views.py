@@ -13,7 +13,7 @@ from ..base.statistics import SIGNIFICANT, Interval, at_floor, difference_p, fal
 from ..report.context import ReportContext
 from ..report.document import Block, Comparison, Disclosure, Estimate, Mark, Prose, Section, Table, missing, one_of
 from ..report.estimate_rows import brackets, by_group, estimate, readable, stated
-from ..report.formatting import count, listed, number, p_value, plural, sentence
+from ..report.formatting import count, listed, number, p_value, plural, quoted, sentence
 from ..terminal import TextTable, number_or_dash, plain
 from . import ranking_views as runs
 from .ranking_views import ranking_tables
@@ -159,15 +159,15 @@ def _finding(comparisons: Comparisons) -> str:
     best = max(comparisons.pairs, key=lambda pair: _first(pair).value.value)
     similarity, other_pairs = _first(best), [pair for pair in comparisons.pairs if pair is not best]
     chosen = f"best of {count(len(comparisons.pairs))}, " if other_pairs else ""
-    listing = [f"with {pair.names[1]} {brackets(_first(pair).value)}" for pair in other_pairs]
+    listing = [f"with {quoted(pair.names[1])} {brackets(_first(pair).value)}" for pair in other_pairs]
     listing += [f"with shuffled rows {number(similarity.shuffled)}"]
     listing += [f"with {_baseline(pair)} {brackets(_first(pair).value)}" for pair in comparisons.baselines]
     first_name, name = best.names
     figures = f"{chosen}{similarity.name} {brackets(similarity.value)}, n = {count(similarity.value.n)}"
     verdict_text = verdict(similarity, comparisons.baselines, len(comparisons.pairs))
     return (
-        f"The codes of {first_name} and {name} {verdict_text} ({figures}); that of the first {listed(listing)}"
-        f"{_carried(comparisons)}."
+        f"The codes of {quoted(first_name)} and {quoted(name)} {verdict_text} ({figures}); "
+        f"{quoted(first_name)} {listed(listing)}{_carried(comparisons)}."
     )
 
 

@@ -93,8 +93,8 @@ def _as_wide(table: Embeddings, widths: dict[str, int], pixels: Pixels) -> tuple
     wide, notes = [name for name in wanted if widths[name] > limit], []
     if wide:
         notes.append(
-            f"the PCA of pixels beside {_with_width(wide, widths)} has all {limit:,} components of more variance than "
-            "rounding"
+            f"the PCA of pixels beside {_with_width(wide, widths)} has {limit:,} components: pixels vary in no more "
+            "directions"
         )
     if same:
         notes.append(f"the PCA of pixels beside {_with_width(same, widths)} is that through which raw pixels are read")

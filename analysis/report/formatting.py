@@ -123,6 +123,11 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text.strip(), maxsplit=1)[0]
 
 
+def quoted(name: str) -> str:
+    """A name of the user's in quotation marks, so that it stays as it is where a sentence begins with it."""
+    return f"“{name}”"
+
+
 def sentence(text: str) -> str:
     """Begin with a capital, end with a full stop."""
     text = text.strip()

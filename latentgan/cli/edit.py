@@ -161,7 +161,7 @@ def edit(
         family=family,
         inputs=[results],
     )
-    note(f"wrote {len(written)} images and strips to {out}")
+    note(f"wrote {len(written)} files to {out}: edited images, and each image's strip over all strengths")
 
 
 def verify(

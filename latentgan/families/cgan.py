@@ -67,7 +67,8 @@ class CGAN(Family):
         condition: Literal["concatenation", "embedding", "projection"] = "projection"
         """How class and attributes enter the networks: beside z and the image (the paper's way), as an embedding, or as
         the direction on which the discriminator projects the image's features (arXiv:1802.05637; the generator is given
-        an embedding). Those features then hold them: fit no probe of few labels on them."""
+        an embedding). The discriminator's features
+        then contain the condition, so a probe on them tells nothing."""
         embedding: PositiveInt = 32
         """Width of the embedding of the condition (paper: a layer of 200 on y, of 50 in the discriminator)."""
         network: Literal["dcgan", "mlp"] = "dcgan"

@@ -89,7 +89,7 @@ def test_a_code_and_the_same_turned_do_not_differ(tables: dict[str, Embeddings])
     assert first.figure(DIMENSION).value.value == pytest.approx(turned.figure(DIMENSION).value.value, rel=1e-4)
     assert abs(turned.figure(CODE).difference.value) < 0.02
     sentence = clean(finding(ranking))
-    assert "are not clearly different by a linear probe of their codes" in sentence
+    assert "are not clearly different: a probe on the code of “one” classifies" in sentence
     assert sentence.endswith("no run is ahead by the code with 10 labels a class.")
 
 
@@ -101,9 +101,9 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
     assert (gap.low, gap.value) == (lead.difference.low, lead.difference.value) and gap.low > 0.1
     sentence = clean(finding(ranking))
     value = ranking.runs[1].figure(CODE).value
-    assert sentence.startswith(f"one is ahead: a linear probe of its code classifies {100 * value.value:.1f} % [")
+    assert sentence.startswith(f"“one” is ahead: a linear probe of its code classifies {100 * value.value:.1f} % [")
     assert (
-        "; one is also ahead by the code with 10 labels a class." in sentence
+        "; “one” is also ahead by the code with 10 labels a class." in sentence
         and "more than noisy's; baselines: raw pixels" in sentence
     )
     assert "noisy used 30 labels in training" in notes
@@ -236,7 +236,7 @@ def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
     save(comparisons, tmp_path)
     assert same(load_one(tmp_path, "model_comparison"), comparisons) and comparisons.runs is not None
     written = comparison(ReportContext({"model_comparison": comparisons}))
-    assert clean(written.finding).startswith("b is ahead: ")
+    assert clean(written.finding).startswith("“b” is ahead: ")
     assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)
 
 

@@ -44,9 +44,9 @@ def inside(comparisons: Comparisons, kind: type) -> list[Any]:
 def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_baselines(comparisons: Comparisons) -> None:
     sentence, cka = finding(comparisons), comparisons.pairs[0].similarities[0].value
     assert sentence.startswith(
-        "The codes of pca.parquet and turned 0 arrange the same images alike, closer than any baseline"
-        f" (best of 2, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}], n = 500); that of the first "
-        "with noise "
+        "The codes of “pca.parquet” and “turned 0” arrange the same images alike, closer than any baseline"
+        f" (best of 2, linear CKA {cka.value:.2f} [{cka.low:.2f}, {cka.high:.2f}], n = 500); “pca.parquet” "
+        "with “noise” "
     )
     for words in ("with shuffled rows 0.0", "with raw pixels 0.", "with its own network untrained 0.", ", n = 500); "):
         assert words in sentence
@@ -70,7 +70,7 @@ def test_a_code_no_more_alike_than_pixels_is_said_to_be_so(comparisons: Comparis
 def test_noise_is_said_to_be_no_more_alike_than_shuffled_rows_and_carries_nothing(comparisons: Comparisons) -> None:
     sentence = finding(replace(comparisons, pairs=comparisons.pairs[1:]))
     assert sentence.startswith(
-        "The codes of pca.parquet and noise arrange the same images no more alike than shuffled rows ("
+        "The codes of “pca.parquet” and “noise” arrange the same images no more alike than shuffled rows ("
     )
     assert sentence.endswith(
         "; 0 of 2 concepts carry over by a map that saw no label (q ≤ 0.05, Benjamini–Hochberg over them)."
