@@ -104,7 +104,7 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
     assert sentence.startswith(f"“one” is ahead: a linear probe of its code classifies {100 * value.value:.1f} % [")
     assert (
         "; “one” is also ahead by the code with 10 labels a class." in sentence
-        and "more than noisy's; baselines: raw pixels" in sentence
+        and "more than “noisy”'s; baselines: raw pixels" in sentence
     )
     assert "noisy used 30 labels in training" in notes
     three, _ = study_runs([tables[name] for name in names], names, OPTIONS, draws=2)
