@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 SLOW_SECONDS = 1800
 """Limit of a slow test, by the clock on the wall: where other work had the cores, 10 s of the processor took 183."""
 
+for library in ("OMP", "OPENBLAS", "MKL"):  # before any of them is loaded, and for what tests start
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))  # imported by their names
 
 
@@ -28,10 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     import torch
+    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
 
 

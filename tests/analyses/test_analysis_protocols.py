@@ -102,7 +102,7 @@ def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_p
     assert first.score.value > 0.97 and rest[0].score.value > 0.85 and rest[1].score.value > 0.85
     assert rest[2].score.low < 0.1 < rest[2].score.high, "noise is at chance"
     assert first.shuffled is not None and first.shuffled.low < 0.1 < first.shuffled.high
-    wide = f"discriminator.conv1 + discriminator.conv2 (96 columns) has all {rank()} components"
+    wide = f"discriminator.conv1 + discriminator.conv2 (96 columns) has {rank()} components"
     assert any(wide in note for note in found.notes) and first.n_train > 300
 
 
@@ -114,7 +114,7 @@ def test_each_layer_stands_beside_a_pca_of_its_width(tmp_path: Path) -> None:
     untrained = [f"untrained.{name}" for name in own]
     assert names == [*own, "pixels", "PCA 4 of pixels", "PCA 32 of pixels", f"PCA {rank()} of pixels", *untrained]
     assert all(f"PCA {one.width} of" in one.representation for one in found.probes if "PCA" in one.representation)
-    (note,) = (note for note in found.notes if f"all {rank()} components" in note)
+    (note,) = (note for note in found.notes if f"has {rank()} components" in note)
     assert "encoder.hidden (96 columns), discriminator.conv2 (64 columns)" in note
     scores = {(one.representation, one.method): one.score.value for one in found.probes}
     assert scores[f"PCA {rank()} of pixels", "knn"] == pytest.approx(scores["pixels", "knn"]), "a rotation"

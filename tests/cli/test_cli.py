@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from latentgan.cli import app as cli
+from latentgan.errors import ConfigError
+from latentgan.inference import stages
 
 TINY = ["--set", "family.latent=4", "--set", "family.width=4", "--set", "family.hidden=16"]
 SHORT = ["--set", "training.total_images=64", "--set", "training.batch_size=16"]
@@ -230,13 +232,21 @@ def test_version(call):
 
 
 @pytest.mark.slow
-def test_the_demo_ends_with_a_report(call, tmp_path):
+def test_the_demo_ends_with_a_report(call, tmp_path, monkeypatch):
     code, out, err = call("demo", "--quick", "--out", tmp_path / "demo")
     assert code == 0, err
     report = tmp_path / "demo" / "report.html"
     assert report.as_uri() in out
     assert 100_000 < report.stat().st_size <= 8_000_000
-    assert call("demo", "--quick", "--out", tmp_path / "demo")[0] == 0, "a second demo uses the finished run"
+    weights = tmp_path / "demo" / "run" / "model" / "model.safetensors"
+    written = weights.stat().st_mtime_ns
+
+    def stop(*_arguments, **_keywords):
+        raise ConfigError("encoding begins")
+
+    monkeypatch.setattr(stages, "encode", stop)
+    code, _, err = call("demo", "--quick", "--out", tmp_path / "demo")
+    assert (code, weights.stat().st_mtime_ns) == (2, written) and "encoding begins" in err, "it uses the finished run"
 
 
 @pytest.mark.parametrize(

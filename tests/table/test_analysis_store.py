@@ -20,7 +20,7 @@ from analysis.results import load_command, load_one
 from analysis.runner import run_all, run_study
 from analysis.table.study_options import Options
 
-QUICK = Options()
+QUICK = Options(train_rows=600)
 SETTINGS: dict[str, dict[str, Any]] = {
     "projection": {"methods": ("pca",)},
     "mixtures": {"components": (1, 4)},
