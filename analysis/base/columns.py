@@ -13,7 +13,7 @@ from .arrays import AnyArray, Bools, Doubles, Ints
 MAX_CATEGORIES = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A label or attribute: of the whole table, or of the rows that the report shows (Overview.rows)."""
 
@@ -45,7 +45,7 @@ class Column:
 
     def take(self, rows: Ints) -> Column:
         """Keep `rows` only."""
-        return Column(self.name, self.kind, self.values[rows], self.categories)
+        return Column(name=self.name, kind=self.kind, values=self.values[rows], categories=self.categories)
 
 
 def class_order(names: list[str], declared: Iterable[object] | None) -> list[str]:

@@ -156,7 +156,7 @@ def as_column(values: npt.ArrayLike, name: str, *, numeric: bool) -> Column:
     sides = present.dtype.kind != "f" or set(np.unique(present).tolist()) <= {-1, 0, 1}
     if present.dtype.kind in "if" and (numeric or not sides):
         values_or_nan[~absent] = as_targets(present, name)
-        return Column(name, "numeric", values_or_nan, ())
+        return Column(name=name, kind="numeric", values=values_or_nan, categories=())
     (codes,), classes = as_classes({name: present})
     if len(classes) != 2:
         reason = f"one value only, {classes.names[0]!r}" if len(classes) == 1 else f"{len(classes)} different values"
@@ -164,7 +164,7 @@ def as_column(values: npt.ArrayLike, name: str, *, numeric: bool) -> Column:
             f"{name!r} has {reason}: say which rows have it, as booleans or two labels, or give numbers as floats"
         )
     values_or_nan[~absent] = codes
-    return Column(name, "boolean", values_or_nan, classes.names)
+    return Column(name=name, kind="boolean", values=values_or_nan, categories=classes.names)
 
 
 def _plain_or_numbers(vector: AnyArray, name: str) -> AnyArray:

@@ -20,7 +20,7 @@ BLOCK = 4096
 ROUNDING = 2.0**-22  # of float32 sums, as a share of all variance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PCA:
     """An affine projection on the directions of largest variance."""
 
@@ -44,7 +44,7 @@ class PCA:
 
     def first(self, width: int) -> PCA:
         """The leading `width` components alone."""
-        return PCA(self.mean, self.axes[:width], self.variances[:width], self.total)
+        return PCA(mean=self.mean, axes=self.axes[:width], variances=self.variances[:width], total=self.total)
 
     @property
     def sound(self) -> int:
@@ -122,7 +122,7 @@ def fit_pca(x: Floats, width: int, *, rng: np.random.Generator, sample: int | No
     values, vectors = eigh(gram, subset_by_index=(len(gram) - width, len(gram) - 1))
     variances, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     axes = vectors.T if by_columns else _lengthen(vectors.T @ centred)
-    return PCA(mean, _fix_signs(axes.astype(np.float64)), variances, total)
+    return PCA(mean=mean, axes=_fix_signs(axes.astype(np.float64)), variances=variances, total=total)
 
 
 def _by_moments(x: Floats, width: int) -> PCA:
@@ -137,7 +137,7 @@ def _by_moments(x: Floats, width: int) -> PCA:
     gram /= max(1, n - 1)
     values, vectors = eigh(gram, subset_by_index=(p - width, p - 1))
     axes = _fix_signs(vectors[:, ::-1].T)
-    return PCA(mean, axes, np.maximum(values[::-1], 0), float(np.trace(gram)))
+    return PCA(mean=mean, axes=axes, variances=np.maximum(values[::-1], 0), total=float(np.trace(gram)))
 
 
 def _lengthen(axes: Doubles) -> Doubles:

@@ -67,7 +67,7 @@ def without_interval(value: float, n: int, why: str) -> Interval:
     return Interval(value, math.nan, math.nan, n, f"no interval: {why}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Baseline:
     """A baseline beside a figure, measured in the same way on something that learned nothing.
 

@@ -12,7 +12,7 @@ from ..base.statistics import Baseline, Interval, proportion, wilson
 from ..errors import AnalysisError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Matching:
     """Categories named after labels on some rows, scored on others."""
 
@@ -57,7 +57,7 @@ def match_categories(
         names, rule = _assigned(counts), "one to one"
     is_labelled = scored_on[1] >= 0
     right = names[scored_on[0][is_labelled]] == scored_on[1][is_labelled]
-    return Matching(names, rule, proportion(right), int(counts.sum()))
+    return Matching(names=names, rule=rule, accuracy=proportion(right), n_matched=int(counts.sum()))
 
 
 def match_one_to_one(chosen_on: tuple[Ints, Ints], scored_on: tuple[Ints, Ints], *, categories: int) -> Matching:
@@ -91,7 +91,12 @@ def score_names(names: Ints, rule: str, scored_on: tuple[Ints, Ints], n_matched:
         n_matched: number of rows that the names were chosen on.
     """
     is_labelled = scored_on[1] >= 0
-    return Matching(names, rule, proportion(names[scored_on[0][is_labelled]] == scored_on[1][is_labelled]), n_matched)
+    return Matching(
+        names=names,
+        rule=rule,
+        accuracy=proportion(names[scored_on[0][is_labelled]] == scored_on[1][is_labelled]),
+        n_matched=n_matched,
+    )
 
 
 def match_by_confidence(chosen_on: tuple[Doubles, Ints], scored_on: tuple[Ints, Ints]) -> Matching:
@@ -121,7 +126,7 @@ def match_by_confidence(chosen_on: tuple[Doubles, Ints], scored_on: tuple[Ints, 
     names = np.array([np.bincount(labels[_surest(scores, k)]).argmax() for k in range(scores.shape[1])])
     is_test_labelled = scored_on[1] >= 0
     right = names[scored_on[0][is_test_labelled]] == scored_on[1][is_test_labelled]
-    return Matching(names, "most confident", proportion(right), len(labels))
+    return Matching(names=names, rule="most confident", accuracy=proportion(right), n_matched=len(labels))
 
 
 def _surest(scores: Doubles, category: int) -> Ints:

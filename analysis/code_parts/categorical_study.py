@@ -165,12 +165,14 @@ def _purity(
         return contingency(groups, labels, rows=k, columns=classes)
 
     figures = [
-        Baseline(name, purity_of(counted(scores(rows).argmax(1), known_rows), rng=rng), note)
+        Baseline(name=name, figure=purity_of(counted(scores(rows).argmax(1), known_rows), rng=rng), note=note)
         for name, (scores, note) in others.items()
     ]
     chance = purity(np.stack([counted(chosen, rng.permutation(known_rows)) for _ in range(SHUFFLES)]))
     figure = Interval(float(chance.mean()), *percentiles(chance), int(cross.sum()))
-    figures.append(Baseline("shuffled", figure, f"mean of {SHUFFLES} shuffles, and where 95 % of them lie"))
+    figures.append(
+        Baseline(name="shuffled", figure=figure, note=f"mean of {SHUFFLES} shuffles, and where 95 % of them lie")
+    )
     return purity_of(cross, rng=rng), tuple(figures)
 
 
@@ -220,7 +222,7 @@ def _named(
     baselines: dict[str, list[Baseline]] = {rule: [] for rule in ours}
     for name, (scores, note) in others.items():
         for rule, matching in scored(scores)[0].items():
-            baselines[rule].append(Baseline(name, matching.accuracy, note))
+            baselines[rule].append(Baseline(name=name, figure=matching.accuracy, note=note))
     lost = labels[rows][order]
     for rule, matching in ours.items():
         baselines[rule].append(_shuffled(matching, chosen, lost))
@@ -229,7 +231,7 @@ def _named(
 
 def _shuffled(matching: Matching, chosen: Ints, lost: Ints) -> Baseline:
     figure = score_names(matching.names, matching.rule, (chosen, lost)).accuracy
-    return Baseline("shuffled", figure, "the same names against shuffled labels")
+    return Baseline(name="shuffled", figure=figure, note="the same names against shuffled labels")
 
 
 def _scored_as_labelled(
@@ -267,11 +269,11 @@ def _scored_as_labelled(
     for name, (scores, note) in others.items():
         groups = scores(rows).argmax(1), scored
         if name == "untrained":
-            figures.append(Baseline(name, score_names(names, "labels used", groups).accuracy, note))
+            figures.append(Baseline(name=name, figure=score_names(names, "labels used", groups).accuracy, note=note))
         elif (labels[held] >= 0).any():
             pairs = (scores(held).argmax(1), labels[held]), groups
             right = match_categories(*pairs, categories=len(names), classes=1 + int(labels.max())).accuracy
-            figures.append(Baseline(name, right, f"{note}, matched to labels on validation rows"))
+            figures.append(Baseline(name=name, figure=right, note=f"{note}, matched to labels on validation rows"))
     figures += _probe_of_pixels(table, rows[scored >= 0], held, labels, rng)
     return matching, (*figures, _shuffled(matching, chosen, rng.permutation(scored)))
 
@@ -292,7 +294,10 @@ def _probe_of_pixels(
     hits, _ = few_label_accuracy(*parts, draws=np.arange(len(picked))[None], columns=1 + int(labels.max()))
     return [
         Baseline(
-            "probe of pixels", proportion(hits[0]), f"logistic, {len(picked):,} labels, C by validation rows", "pixels"
+            name="probe of pixels",
+            figure=proportion(hits[0]),
+            note=f"logistic, {len(picked):,} labels, C by validation rows",
+            role="pixels",
         )
     ]
 

@@ -182,7 +182,7 @@ def _random_directions(
         images = [decode(_set(codes, places, middle + half * (rest + sign * u))) for sign in (-1, 1)]
         moved += change(*images) / DIRECTIONS
     note = f"{DIRECTIONS} directions through all {len(places)} continuous numbers, as far as one number goes"
-    return (Baseline("random direction", effect(moved, unrelated, rng=rng), note),)
+    return (Baseline(name="random direction", figure=effect(moved, unrelated, rng=rng), note=note),)
 
 
 def _bases(

@@ -249,7 +249,7 @@ def concept_table(
     same_length(codes=train, rows=train_rows)
     masked = (train, test) if mask.all() else (train[:, mask], test[:, mask])  # no copy of all columns
     space, width_notes = narrow(*masked, "codes", rng)
-    tasks = [Task(target, train_rows, test_rows) for target in targets]
+    tasks = [Task(target=target, train=train_rows, test=test_rows) for target in targets]
     result, left = search(
         space,
         tasks,
@@ -395,7 +395,7 @@ def _baselines(
             along = other.along(find_directions(other.train, targets, method=method))
             for k, i in enumerate(columns):
                 figure = tasks[i].figure((along[0][:, k], along[1][:, k]), rng)
-                baseline_figures.setdefault((i, method), []).append(Baseline(name, figure))
+                baseline_figures.setdefault((i, method), []).append(Baseline(name=name, figure=figure))
     for i in range(len(tasks)):
         result |= {(i, method): (*baseline_figures.get((i, method), ()), *result[i, ""]) for method in methods}
     return result
@@ -499,7 +499,7 @@ def direction_of(codes: Floats, column: Column, method: str, rng: np.random.Gene
     [target] = concept_targets(column, np.arange(len(codes)))
     space, _ = narrow(codes, codes, "codes", rng)
     rows = np.arange(len(codes))
-    targets = targets_of([Task(target, rows, rows)], rows, method)
+    targets = targets_of([Task(target=target, train=rows, test=rows)], rows, method)
     direction: Doubles = space.whole(find_directions(space.train, targets, method=method))[0]
     return direction
 
@@ -535,7 +535,7 @@ def _cross_fitted(
             f"{MIN_ROWS_PER_SIDE * 3 // 2} on either side"
         )
     space, _ = narrow(codes, codes, "codes", rng)
-    task = Task(target, rows, rows)
+    task = Task(target=target, train=rows, test=rows)
     [result], _ = search(space, [task], [method], preserved=[], preserved_names="", rng=rng)
     targets = target.signs if target.values is None else target.values
     held = cross_fit(space.train, targets, target.signs, method=method, permutations=permutations, rng=rng)
@@ -545,7 +545,7 @@ def _cross_fitted(
     )
     random = unit(rng.normal(size=(20, 1, space.train.shape[1])))
     baselines = (
-        Baseline("shuffled", mean_interval(held.null), f"mean over {len(held.null)} shuffles"),
+        Baseline(name="shuffled", figure=mean_interval(held.null), note=f"mean over {len(held.null)} shuffles"),
         *chance([task], space.train, space.train, random, "random direction", either=True),
     )
     direction = space.whole(result.axis[None])[0]

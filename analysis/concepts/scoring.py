@@ -22,7 +22,7 @@ from ..base.statistics import (
 from .targets import ConceptTarget, sides
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """One concept on train and test rows: sides to rank, or numbers to predict where the concept is numeric."""
 
@@ -139,11 +139,11 @@ def chance(tasks: list[Task], train: Floats, test: Floats, axes: Doubles, name: 
             value = task.plain((train @ random_axes[i] if task.numeric else along[:, i], along[:, i]))
             values[draw, i] = max(value, 1 - value) if either and not task.numeric else value
     note = "either sign" if either else ""
-    return [Baseline(name, mean_interval(column), note) for column in values.T]
+    return [Baseline(name=name, figure=mean_interval(column), note=note) for column in values.T]
 
 
 def by_mean(task: Task, rng: np.random.Generator) -> tuple[Baseline, ...]:
     """What telling every row the train rows' mean gives, where the concept is a number."""
     if not task.numeric:
         return ()
-    return (Baseline("train mean", task.r2((np.zeros(len(task.train)), np.zeros(len(task.test))), rng)),)
+    return (Baseline(name="train mean", figure=task.r2((np.zeros(len(task.train)), np.zeros(len(task.test))), rng)),)

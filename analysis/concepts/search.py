@@ -297,7 +297,7 @@ def best_methods(
     """
     order = whole_order(len(space.train), groups, rng=rng)[:MAX_SELECTION_ROWS]
     held, fit = cut(order, len(order) // 5, groups)
-    inner = [Task(task.target, task.train[fit], task.train[held]) for task in tasks]
+    inner = [Task(target=task.target, train=task.train[fit], test=task.train[held]) for task in tasks]
     subspace, best = Space(space.train[fit], space.train[held], space.deviation), [(-np.inf, methods[0])] * len(tasks)
     for method in methods if len(methods) > 1 else ():
         columns = [i for i in tasks_for(tasks, method) if inner[i].two_sided]

@@ -85,7 +85,7 @@ def study(
     unsupervised_methods = unsupervised(
         codes["train"],
         codes["test"],
-        [Task(target, train, test) for target in targets],
+        [Task(target=target, train=train, test=test) for target in targets],
         weights=weights,
         rng=rng,
         mask=table.continuous,

@@ -147,7 +147,7 @@ def disentangle(
     if same_length(codes=codes, **{f.name: f.values for f in varying}) < 100 or codes.shape[1] < 2:
         raise AnalysisError(f"disentanglement needs 100 rows of two numbers, not {codes.shape[0]} × {codes.shape[1]}")
     scored_rows = rng.permutation(subsample(np.arange(len(codes)), rows, rng=rng))
-    varying, rare = _common([Factor(f.name, f.values[scored_rows], f.discrete) for f in varying])
+    varying, rare = _common([Factor(name=f.name, values=f.values[scored_rows], discrete=f.discrete) for f in varying])
     if len(varying) < 2:
         raise AnalysisError(f"disentanglement needs two known factors that vary, and has {len(varying)} ({rare[0]})")
     seed = int(rng.integers(2**31))
@@ -164,7 +164,7 @@ def disentangle(
     for name, value in figures.items():
         draws = _hardest(value.value, [np.array(each) for each in turned[name]])
         middle = Interval(float(draws.mean()), *percentiles(draws), len(draws))
-        baselines = [Baseline(other, result[name]) for other, result in other_scores.items()]
+        baselines = [Baseline(name=other, figure=result[name]) for other, result in other_scores.items()]
         scores.append(
             Score(
                 name=name,
@@ -173,7 +173,7 @@ def disentangle(
                 p_value=permutation_p(value.value, np.array(null[name])),
                 shuffles=len(null[name]),
                 rotated_p=permutation_p(value.value, draws),
-                baselines=(Baseline(RANDOM_ROTATIONS, middle), *baselines),
+                baselines=(Baseline(name=RANDOM_ROTATIONS, figure=middle), *baselines),
             )
         )
     sentences = [
@@ -318,14 +318,14 @@ class _Table:
         """MIG, modularity and SAP of `code_rows` of the codes with `factor_rows` of the factors."""
         information, predicted = associations(self.bins[code_rows], self.indices[factor_rows])
         entropies = np.array([entropy(column) for column in self.indices[factor_rows].T])
-        factors = [Factor(f.name, f.values[factor_rows], f.discrete) for f in self.factors]
+        factors = [Factor(name=f.name, values=f.values[factor_rows], discrete=f.discrete) for f in self.factors]
         alone = predictability(self.codes[code_rows].astype(np.float64), factors)
         modular = modularity(np.where(predicted, information, 0))
         return {"MIG": mig(information, entropies), "modularity": modular, "SAP": separated(alone)}
 
     def importances(self, code_rows: Ints, factor_rows: Ints) -> tuple[Doubles, Doubles]:
         """Importances (d, f) in random forests that predict factors from codes, and their held-out scores (f,)."""
-        factors = [Factor(f.name, f.values[factor_rows], f.discrete) for f in self.factors]
+        factors = [Factor(name=f.name, values=f.values[factor_rows], discrete=f.discrete) for f in self.factors]
         return importances(self.codes[code_rows], factors, rng=np.random.default_rng(self.seed))
 
     def dci_scores(self, code_rows: Ints, factor_rows: Ints) -> dict[str, float]:

@@ -196,7 +196,7 @@ TREES = 10
 MIN_PREDICTION_SCORE = 0.05  # least held-out score at which a factor counts as predicted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Factor:
     """One known factor of the images."""
 
@@ -213,8 +213,8 @@ def checked_factor(factor: Factor) -> Factor:
         )
     if factor.discrete:
         (places,), _ = as_classes({factor.name: factor.values})
-        return Factor(factor.name, places.astype(np.float64), True)
-    return Factor(factor.name, as_targets(factor.values, factor.name), False)
+        return Factor(name=factor.name, values=places.astype(np.float64), discrete=True)
+    return Factor(name=factor.name, values=as_targets(factor.values, factor.name), discrete=False)
 
 
 def dci(importance: Doubles) -> tuple[float, float]:

@@ -49,7 +49,9 @@ def study(
     if len(use) > MAX_ROWS:
         use = subsample_rows(use, MAX_ROWS, options)
         notes.append(f"a sample of {MAX_ROWS:,} of them")
-    result = [Factor(c.name, np.asarray(c.values[use], np.float64), c.kind != "numeric") for c in columns]
+    result = [
+        Factor(name=c.name, values=np.asarray(c.values[use], np.float64), discrete=c.kind != "numeric") for c in columns
+    ]
     progress(f"{len(result)} factors")
     codes = table.vectors(table.code, use)[:, table.encoded]
     train = sample_rows(table, "train" if table.has_split else None, options.train_rows, options)

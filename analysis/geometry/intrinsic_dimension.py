@@ -103,7 +103,7 @@ class Shape:
     spectral_decay: Interval = UNKNOWN  # exponent α of the power law of the covariance's eigenvalues
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Geometry:
     """The shape of a code, beside that of its baselines."""
 
@@ -337,4 +337,4 @@ def null_shape(x: Floats, *, rng: np.random.Generator, rows: int = ROWS) -> tupl
     result = shape_of(independent(x, rng=rng), rng=rng, rows=rows)
     note = "independent normal columns with the code's variances"
     names = ("two_nn", "mle", "participation", "hubness", "rank_me", "spectral_decay")
-    return tuple(Baseline(name, getattr(result, name), note) for name in names)
+    return tuple(Baseline(name=name, figure=getattr(result, name), note=note) for name in names)

@@ -41,8 +41,8 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     if shapes[0].duplicates:
         notes.append(f"{shapes[0].duplicates:,} rows have the code of another row and are left out of the dimensions")
     return Geometry(
-        tuple(shapes),
-        null,
-        (*notes, *missing_baselines(table)),
+        shapes=tuple(shapes),
+        null=null,
+        notes=(*notes, *missing_baselines(table)),
         training_rows_note=notes[0] if with_training else "",
     )

@@ -19,7 +19,7 @@ from .paths import WALKS
 ALONG = ("lerp", "slerp", "norm", "geodesic")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Path:
     """One path from a code to another."""
 
@@ -101,7 +101,7 @@ def path(
         codes = geodesic_path(decode, start, end, steps=steps).codes
     else:
         codes = WALKS[along](start, end, at)
-    return Path(along, at, codes, decode(codes.astype(np.float32)))
+    return Path(along=along, at=at, codes=codes, images=decode(codes.astype(np.float32)))
 
 
 def pairs_of_classes(labels: Ints, rows: Ints, *, count: int, rng: np.random.Generator) -> Ints:

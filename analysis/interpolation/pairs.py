@@ -18,7 +18,7 @@ from .interpolate import pairs_of_classes
 CLASSES, IMAGES = "classes", "images"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pairs:
     """Pairs of images, and what they are."""
 
@@ -63,7 +63,7 @@ def drawn_pairs(
         words.append(f"images {' and '.join(ids[result[-1][0]])}")
     alternating = [pairs[i] for i in range(count) for pairs in result if i < len(pairs)]
     notes = ("images that were named by their ids may be of any split",) if ids is not None else ()
-    return Pairs(np.array(alternating[: max(count, len(result))], np.int64), "; ".join(words), notes)
+    return Pairs(pairs=np.array(alternating[: max(count, len(result))], np.int64), words="; ".join(words), notes=notes)
 
 
 def _split(pair: str, names: Sequence[str]) -> tuple[str, str] | None:

@@ -251,5 +251,5 @@ def _realism(
     ends = [table.vectors("pixels", pairs[:, i]) for i in (0, 1)]
     figures = [mean_interval(nearest(x, world.others)[1][:, 0]) for x in ((ends[0] + ends[1]) / 2, ends[0])]
     note = f"L2 distance to the nearest of {len(world.others):,} real images, pixels in [0, 1]"
-    blend = Baseline("pixel-wise blend", figures[0], "the mean of the two images", "pixels")
-    return made, (blend, Baseline("real images", figures[1], "the pairs' own first images")), [note]
+    blend = Baseline(name="pixel-wise blend", figure=figures[0], note="the mean of the two images", role="pixels")
+    return made, (blend, Baseline(name="real images", figure=figures[1], note="the pairs' own first images")), [note]

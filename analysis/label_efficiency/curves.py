@@ -56,7 +56,7 @@ LARGEST = 5_000  # train rows of a draw that is not all of them
 REFERENCE = 10  # labels a class at which baselines are asked how many they need for as much
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelsNeeded:
     """How many labels a class, or labelled rows, a baseline needs for a probe as good as a representation's with few.
 
@@ -116,7 +116,7 @@ def sizes(labels: Ints) -> tuple[int, ...]:
     return tuple(size for size in result if size <= most)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CurvePoint:
     """The draws of one size, a point of each curve."""
 
@@ -196,7 +196,11 @@ class CurveBuilder:
                 if measured:
                     their, at_places = [values for values, _ in measured], np.array([place for _, place in measured])
                     crossing = labels_needed(ours, their, at_places, metric=self.metric)
-                    out.append(LabelsNeeded(name, other, self.sizes[at].per_class, crossing))
+                    out.append(
+                        LabelsNeeded(
+                            representation=name, baseline=other, per_class=self.sizes[at].per_class, needed=crossing
+                        )
+                    )
         return tuple(out)
 
     def _at(self, name: str, at: int) -> AnyArray | None:
@@ -230,11 +234,11 @@ class Curve(CurveBuilder):
             picked = draw_labels(labels, per_class=largest, draws=draws, rng=rng)
             for size in sorted(set(sizes)):
                 inner = within(picked, of=largest, per_class=size)
-                self.sizes.append(CurvePoint(size, inner[: fewer(draws, inner.shape[1])]))
+                self.sizes.append(CurvePoint(per_class=size, picked=inner[: fewer(draws, inner.shape[1])]))
         if all_labels:
             labelled = np.flatnonzero(labels >= 0)
             mean = round(len(labelled) / max(1, len(np.unique(labels[labelled]))))
-            self.sizes.append(CurvePoint(mean, labelled[None], everything=True))
+            self.sizes.append(CurvePoint(per_class=mean, picked=labelled[None], everything=True))
 
     def add_probes(self, name: str, baseline: bool, train: Rows, validation: Rows, test: Rows) -> None:
         """Probe one representation at every size; rows are the same ones, in the same order, for every name."""

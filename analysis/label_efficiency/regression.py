@@ -79,7 +79,7 @@ def explained(truth: Floats) -> Metric:
         gaps = ours - theirs
         return over_both(gaps, -float(gaps.mean(dtype=np.float64)))
 
-    return Metric("R2", score, difference, protocol)
+    return Metric(name="R2", score=score, paired=difference, protocol=protocol)
 
 
 def few_number_figures(
@@ -148,15 +148,19 @@ class NumberCurves:
         if largest > n:
             raise AnalysisError(f"{largest} labelled rows cannot be drawn: there are {n}")
         picked = np.stack([rng.choice(n, largest, replace=False) for _ in range(draws)])
-        result = [CurvePoint(size, picked[: fewer(draws, size), :size]) for size in sorted(set(sizes))]
+        result = [CurvePoint(per_class=size, picked=picked[: fewer(draws, size), :size]) for size in sorted(set(sizes))]
         if all_labels:
-            result.append(CurvePoint(n, np.arange(n)[None], everything=True))
+            result.append(CurvePoint(per_class=n, picked=np.arange(n)[None], everything=True))
         self.picked = [size.picked for size in result]
         self.mean, self.scale = values.mean(0), values.std(0)
         self.values, self.truth = self.standard(values), self.standard(truth)
         self.curves = [
             CurveBuilder(
-                [CurvePoint(size.per_class, size.picked, size.everything) for size in result], explained(column)
+                [
+                    CurvePoint(per_class=size.per_class, picked=size.picked, everything=size.everything)
+                    for size in result
+                ],
+                explained(column),
             )
             for column in self.truth.T
         ]

@@ -192,9 +192,9 @@ def by_class(
         ),
         baselines=tuple(
             Baseline(
-                name,
-                bayes_accuracy(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
-                "accuracy",
+                name=name,
+                figure=bayes_accuracy(_fitted(fit_on, labels, rng=rng, components=components), other, held[1]),
+                note="accuracy",
             )
             for name, (fit_on, other) in baseline_codes.items()
         ),

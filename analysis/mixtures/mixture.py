@@ -223,4 +223,4 @@ def mixture_nmi(
     result = agreement(fitted.assign(codes)[0], labels, components=k, classes=(), rng=rng)
     if result is None:
         raise AnalysisError(f"no labelled rows to compare the mixture on {name!r} with")
-    return Baseline(name, result.nmi, "NMI")
+    return Baseline(name=name, figure=result.nmi, note="NMI")

@@ -31,7 +31,7 @@ POSITIONS = np.linspace(0.2, 0.8, 25)  # of the valley, as shares of the way fro
 WIDTHS = 0.4, 0.6, 0.8, 1.0  # of windows, as shares of the widest that do not overlap
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Separation:
     """Groups of components with a valley between them."""
 
@@ -61,10 +61,10 @@ def separation(
     """
     k = len(fitted.gaussians.weights)
     if k == 1:
-        return Separation(1, np.zeros(1, np.int64), len(held_out), False)
+        return Separation(groups=1, members=np.zeros(1, np.int64), rows=len(held_out), refitted=False)
     if len(held_out) >= MIN_ROWS:
         members = _connected(fitted.gaussians, np.asarray(fitted.inner(held_out)))
-        return Separation(int(members.max()) + 1, members, len(held_out), False)
+        return Separation(groups=int(members.max()) + 1, members=members, rows=len(held_out), refitted=False)
     order = rng.permutation(len(train))[:SEARCH_ROWS]
     halves = [fitted.inner(np.asarray(train[np.sort(half)])) for half in (order[::2], order[1::2])]
     if len(halves[1]) < max(MIN_ROWS, 5 * k):
@@ -74,7 +74,7 @@ def separation(
     assigned, other = (mixture.responsibilities(halves[1])[0].argmax(1) for mixture in (fitted.gaussians, like))
     shared = np.zeros((k, int(groups.max()) + 1))
     np.add.at(shared, (assigned, groups[other]), 1)
-    return Separation(int(groups.max()) + 1, shared.argmax(1), len(halves[1]), True)
+    return Separation(groups=int(groups.max()) + 1, members=shared.argmax(1), rows=len(halves[1]), refitted=True)
 
 
 def _connected(mixture: Gaussians, rows: Floats) -> Ints:

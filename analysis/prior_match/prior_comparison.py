@@ -36,7 +36,7 @@ class PartOfPrior:
     deviations: Doubles  # (d,) of the codes, over the prior's; NaN where that is 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PriorComparison:
     """The parts of a code whose prior is known."""
 

@@ -47,7 +47,9 @@ def study(table: Embeddings, model: Model | None, options: Options, progress: Pr
     names = ", ".join(str(part["name"]) for part in left)
     notes += [f"{names}: not compared, as {_why_none(table, left)}"] if left else []
     training_rows_note = notes[0] if with_training else ""
-    return PriorComparison(tuple(result), len(rows), tuple(notes), training_rows_note=training_rows_note)
+    return PriorComparison(
+        parts=tuple(result), rows=len(rows), notes=tuple(notes), training_rows_note=training_rows_note
+    )
 
 
 def continuous_parts(table: Embeddings) -> list[dict[str, Any]]:

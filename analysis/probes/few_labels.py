@@ -31,7 +31,7 @@ SEARCH = 2500  # train rows on which C is chosen, of all draws that are tried to
 RIVALS = ("pixels", MEAN, NETWORK)  # what every representation is compared with, beside itself untrained
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """Difference of accuracies, or of R2, paired by draw of labels and by test row."""
 
@@ -212,7 +212,7 @@ def over_draws(values: Floats) -> float:
     return mean_interval(values).half if len(values) > 1 else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """How figures of (draws, n_test), a row's share in that of its draw, become one with its interval."""
 
@@ -222,7 +222,7 @@ class Metric:
     protocol: Callable[[int], str]  # number of test rows -> how the figures were made
 
 
-ACCURACY = Metric("accuracy", draws_and_rows, paired_draws_and_rows, protocol)
+ACCURACY = Metric(name="accuracy", score=draws_and_rows, paired=paired_draws_and_rows, protocol=protocol)
 
 
 def paired(ours: AnyArray, theirs: AnyArray, metric: Metric) -> Interval:
@@ -257,7 +257,11 @@ def compare(
         for j, other in enumerate(names):
             rival = other in RIVALS or other == f"untrained.{name}"
             if (rival and not baselines[i]) or name.startswith(f"{other}, "):  # a network beside one with less
-                differences.append(Difference(name, other, paired(accuracies[i], accuracies[j], metric)))
+                differences.append(
+                    Difference(
+                        representation=name, baseline=other, difference=paired(accuracies[i], accuracies[j], metric)
+                    )
+                )
     chosen, common = (
         tuple(setting.c for setting in settings),
         tuple(other_accuracy.common for other_accuracy in settings),

@@ -61,7 +61,7 @@ class Map:
     """Share of pairs of labelled rows with the same label: the accuracy of a random neighbour."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Maps:
     """Maps of one sample of rows."""
 

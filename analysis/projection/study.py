@@ -66,4 +66,4 @@ def study(
             notes.append(f"no {method} map: {error}")
     if not maps:
         raise AnalysisError(notes[-1])
-    return Maps(rows, tuple(maps), tuple(notes), training_rows_note=placed if with_training else "")
+    return Maps(rows=rows, maps=tuple(maps), notes=tuple(notes), training_rows_note=placed if with_training else "")

@@ -122,4 +122,4 @@ def pca_ratio(train: Floats, images: Singles, width: int, *, rng: np.random.Gene
     restored = np.clip(pca.restore(pca.project(flat)), 0, 1).reshape(images.shape)
     pca_errors = reconstruction_error(images, restored)
     other = reconstruction_error(images, restored, order=derangement(len(images), rng=rng))
-    return Baseline(f"PCA {len(pca.axes)} of pixels", bootstrap_ratio(pca_errors, other, rng=rng))
+    return Baseline(name=f"PCA {len(pca.axes)} of pixels", figure=bootstrap_ratio(pca_errors, other, rng=rng))

@@ -99,16 +99,18 @@ class ReportContext:
 
 def _column(name: str, values: Doubles, categories: tuple[str, ...]) -> Column:
     if not categories:
-        return Column(name, np.asarray(values, np.float64))
+        return Column(name=name, values=np.asarray(values, np.float64))
     finite = np.isfinite(values)
-    return Column(name, np.where(finite, values, -1).astype(np.int64), tuple(categories))
+    return Column(name=name, values=np.where(finite, values, -1).astype(np.int64), categories=tuple(categories))
 
 
 def _text_column(name: str, texts: list[str]) -> Column:
     order = {"train": 0, "validation": 1, "test": 2}
     names = sorted({text for text in texts if text}, key=lambda text: (order.get(text, 3), text))
     index = {text: i for i, text in enumerate(names)}
-    return Column(name, np.array([index.get(text, -1) for text in texts], np.int64), tuple(names))
+    return Column(
+        name=name, values=np.array([index.get(text, -1) for text in texts], np.int64), categories=tuple(names)
+    )
 
 
 def _spread(rows: Ints, measured: Ints, values: Any) -> Doubles:

@@ -147,7 +147,7 @@ class Lines:
     level: tuple[float, str] | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Column:
     """A value for each thumbnail row, to colour points by and to show on hover."""
 

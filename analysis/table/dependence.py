@@ -45,7 +45,7 @@ RUNS = 5  # of a category, in the mean, up to which rows count as sorted by it
 DRIFT = 1.5  # times as much as those of independent rows, from which there is a warning
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Twins:
     """Held-out rows that have a near-copy among the train rows."""
 
@@ -111,7 +111,7 @@ def twins_of(table: Embeddings) -> Twins | None:
                 identical[held_out_of_class] | same,
                 near[held_out_of_class] | close,
             )
-    return Twins(len(held_out), len(train), int(identical.sum()), int(near.sum()))
+    return Twins(held_out=len(held_out), train=len(train), identical=int(identical.sum()), near=int(near.sum()))
 
 
 def _same_pixels(table: Embeddings, held_out: Ints, train: Ints) -> Bools:

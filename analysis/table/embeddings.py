@@ -391,18 +391,25 @@ class Embeddings:
         order = class_order(names, self.metadata.get("classes"))
         place = np.array([order.index(value) for value in names] + [-1], np.int64)
         values = place[index].astype(np.float64)  # index -1 picks the last entry, -1
-        return Column(self.label, "class", np.where(values < 0, np.nan, values), tuple(order))
+        return Column(
+            name=self.label, kind="class", values=np.where(values < 0, np.nan, values), categories=tuple(order)
+        )
 
     def _attribute(self, name: str, kind: str) -> Column:
         declared = self.metadata.get("attributes", {}).get(name)
         if kind == "text":
             index, names = self._table.texts(name)
-            return Column(name, "text", np.where(index < 0, np.nan, index.astype(np.float64)), tuple(names))
+            return Column(
+                name=name,
+                kind="text",
+                values=np.where(index < 0, np.nan, index.astype(np.float64)),
+                categories=tuple(names),
+            )
         values = self._table.numbers(name)
         values = np.where(np.isfinite(values), values, np.nan)
         if kind == "boolean" or declared == "boolean":
-            return Column(name, "boolean", values, ("false", "true"))
-        return Column(name, "numeric", values, ())
+            return Column(name=name, kind="boolean", values=values, categories=("false", "true"))
+        return Column(name=name, kind="numeric", values=values, categories=())
 
     def ids(self, rows: Ints) -> Strings:
         """The table's ids of `rows`, or their positions where it has none: (m,)."""

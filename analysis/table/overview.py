@@ -112,7 +112,9 @@ def _shorten(column: Column) -> Column:
     used, index = np.unique(column.values[column.present], return_inverse=True)
     values = np.full(len(column.values), math.nan)
     values[column.present] = index
-    return Column(column.name, column.kind, values, tuple(column.categories[int(i)] for i in used))
+    return Column(
+        name=column.name, kind=column.kind, values=values, categories=tuple(column.categories[int(i)] for i in used)
+    )
 
 
 def summary(column: Column) -> Summary:

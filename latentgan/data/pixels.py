@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CHUNK = 4096  # images converted at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Geometry:
     """Size and channels that images are brought to; None and False leave them as they are."""
 

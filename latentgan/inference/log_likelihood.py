@@ -66,7 +66,7 @@ class Plan:
     seed: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A mean over images in nats, with the standard error over these images."""
 
@@ -82,7 +82,7 @@ class Estimate:
         """Return the mean of values (n,)."""
         n = len(values)
         error = float(values.double().std()) / math.sqrt(n) if n > 1 else math.nan
-        return cls(float(values.double().mean()), error, n)
+        return cls(value=float(values.double().mean()), standard_error=error, n=n)
 
     @property
     def interval(self) -> tuple[float, float]:

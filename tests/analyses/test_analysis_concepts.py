@@ -111,15 +111,27 @@ def test_rows_with_an_unknown_value_count_on_neither_side(rng: np.random.Generat
 
 def test_columns_become_concept_targets() -> None:
     train = np.arange(8)
-    digit = Column("digit", "class", np.array([0, 1, 2, 0, 1, 2, np.nan, 0, 0.0]), ("<a>", "b", "[red]"))
+    digit = Column(
+        name="digit",
+        kind="class",
+        values=np.array([0, 1, 2, 0, 1, 2, np.nan, 0, 0.0]),
+        categories=("<a>", "b", "[red]"),
+    )
     targets = concept_targets(digit, train)
     assert [q.name for q in targets] == ["digit: <a>", "digit: b", "digit: [red]"]
     assert targets[0].signs.tolist() == [1, -1, -1, 1, -1, -1, 0, 1, 1]
-    [number] = concept_targets(Column("size", "numeric", np.array([1, 2, 3, np.nan, 9.0]), ()), np.arange(5))
+    [number] = concept_targets(
+        Column(name="size", kind="numeric", values=np.array([1, 2, 3, np.nan, 9.0]), categories=()), np.arange(5)
+    )
     assert number.signs.tolist() == [-1, -1, 1, 0, 1] and "median, 2.5" in number.note
-    [yes] = concept_targets(Column("bold", "boolean", np.array([1, 0, np.nan]), ("false", "true")), np.arange(3))
+    [yes] = concept_targets(
+        Column(name="bold", kind="boolean", values=np.array([1, 0, np.nan]), categories=("false", "true")), np.arange(3)
+    )
     assert yes.signs.tolist() == [1, -1, 0]
-    assert concept_targets(Column("empty", "numeric", np.full(3, np.nan), ()), np.arange(3)) == []
+    assert (
+        concept_targets(Column(name="empty", kind="numeric", values=np.full(3, np.nan), categories=()), np.arange(3))
+        == []
+    )
 
 
 def test_rare_values_are_left_out_by_name() -> None:

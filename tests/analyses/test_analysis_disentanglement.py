@@ -39,7 +39,11 @@ def planted(rng: np.random.Generator, n: int = 1200) -> tuple[np.ndarray, list[F
     place = rng.integers(0, 4, n).astype(float)
     size, turn = rng.uniform(-1, 1, (2, n))
     codes = np.stack([place - 1.5, size, turn, *0.02 * rng.normal(size=(2, n))], axis=1)
-    factors = [Factor("place", place, True), Factor("size", size, False), Factor("turn", turn, False)]
+    factors = [
+        Factor(name="place", values=place, discrete=True),
+        Factor(name="size", values=size, discrete=False),
+        Factor(name="turn", values=turn, discrete=False),
+    ]
     return codes + 0.02 * rng.normal(size=codes.shape), factors
 
 
@@ -87,7 +91,7 @@ def with_dead(codes: np.ndarray, dead: int, spread: float, rng: np.random.Genera
 def sources(rng: np.random.Generator) -> tuple[np.ndarray, list[Factor]]:
     """Four independent factors of 300 rows."""
     values = rng.uniform(-1, 1, (300, 4))
-    return values, [Factor(str(i), values[:, i], False) for i in range(4)]
+    return values, [Factor(name=str(i), values=values[:, i], discrete=False) for i in range(4)]
 
 
 @pytest.mark.parametrize(("dead", "spread"), [(3, 0.0), (13, 0.01)])
@@ -137,7 +141,7 @@ def test_independent_numbers_score_near_nothing_and_as_shuffled_ones_do(rng: np.
 def test_order_of_rows_and_of_numbers_and_their_scale_change_nothing(rng: np.random.Generator) -> None:
     codes, factors = planted(rng, 600)
     order, columns = rng.permutation(600), rng.permutation(5)
-    mixed = [Factor(f.name, f.values[order], f.discrete) for f in factors]
+    mixed = [Factor(name=f.name, values=f.values[order], discrete=f.discrete) for f in factors]
     plain, other = (
         disentangle(x, f, rng=np.random.default_rng(0))
         for x, f in ((codes, factors), (codes[order][:, columns] * 7, mixed))
@@ -174,7 +178,7 @@ def test_scores_by_hand() -> None:
 def test_one_number_tells_a_factor_by_its_correlation(rng: np.random.Generator) -> None:
     codes = rng.normal(size=(400, 2))
     size = codes[:, 0] + rng.normal(size=400)
-    r2 = predictability(codes, [Factor("size", size, False)])
+    r2 = predictability(codes, [Factor(name="size", values=size, discrete=False)])
     assert r2[0, 0] == pytest.approx(np.corrcoef(codes[:, 0], size)[0, 1] ** 2)
 
 
@@ -189,18 +193,20 @@ def test_one_number_tells_a_class_by_the_nearest_mean_of_the_other_rows(rng: np.
         right[i] = names[np.abs(codes[i] - means).argmin(0)] == place[i]
     expected = np.mean([right[place == c].mean(0) for c in range(6)], axis=0)
     assert balanced_accuracy(codes, place) == pytest.approx(expected)
-    accuracies = predictability(1e6 + 7 * codes, [Factor("place", 3.0 * place, True)])
+    accuracies = predictability(1e6 + 7 * codes, [Factor(name="place", values=3.0 * place, discrete=True)])
     assert accuracies[:, 0] == pytest.approx(expected)
     assert accuracies[2, 0] > 0.7 and abs(accuracies[0, 0] - 1 / 6) < 0.1
     flags = np.stack([np.full(120, 0.3), place == 0], axis=1)  # all means alike, and all but one: one class is named
-    assert predictability(flags, [Factor("place", place.clip(0, 4), True)])[:, 0] == pytest.approx([1 / 5, 2 / 5])
+    assert predictability(flags, [Factor(name="place", values=place.clip(0, 4), discrete=True)])[:, 0] == pytest.approx(
+        [1 / 5, 2 / 5]
+    )
 
 
 def test_a_number_that_tells_all_classes_is_far_ahead_of_one_that_tells_one(rng: np.random.Generator) -> None:
     """Both have most of their variance between the classes, as the second is all but a flag of class 0."""
     digit = rng.integers(0, 10, 3000)
     codes = np.stack([digit, 6.0 * (digit == 0), np.zeros(3000)], axis=1) + rng.normal(size=(3000, 3)) * [0.3, 0.3, 1]
-    alone = predictability(codes, [Factor("digit", digit.astype(float), True)])
+    alone = predictability(codes, [Factor(name="digit", values=digit.astype(float), discrete=True)])
     assert alone[:, 0] == pytest.approx([0.91, 0.2, 0.1], abs=0.03) and 0.65 < separated(alone) < 0.75
 
 
@@ -243,15 +249,15 @@ def test_a_factor_with_a_rare_value_is_left_out_and_it_is_said(discrete: bool, r
     codes, factors = planted(rng, 300)
     flag = np.zeros(300)
     flag[7] = 1
-    result = disentangle(codes, [*factors, Factor("rare", flag, discrete)], rng=rng)
+    result = disentangle(codes, [*factors, Factor(name="rare", values=flag, discrete=discrete)], rng=rng)
     assert result.factors == ("place", "size", "turn") and any("'rare'" in note for note in result.notes)
     assert all(np.isfinite([score.value.value, score.value.low, score.value.high]).all() for score in result.scores)
     flag[:10] = 1
-    complete = disentangle(codes, [*factors, Factor("flag", flag, True)], rng=rng)
+    complete = disentangle(codes, [*factors, Factor(name="flag", values=flag, discrete=True)], rng=rng)
     assert complete.factors[-1] == "flag" and len(complete.notes) == 1
     assert all(np.isfinite([score.value.low, score.value.high]).all() for score in complete.scores)
     with pytest.raises(AnalysisError, match=r"two known factors that vary, and has 1 .*'rare'"):
-        disentangle(codes, [factors[0], Factor("rare", np.eye(300)[0], discrete)], rng=rng)
+        disentangle(codes, [factors[0], Factor(name="rare", values=np.eye(300)[0], discrete=discrete)], rng=rng)
 
 
 def test_bins_are_even_and_equal_values_share_one(rng: np.random.Generator) -> None:
@@ -263,6 +269,8 @@ def test_bins_are_even_and_equal_values_share_one(rng: np.random.Generator) -> N
 def test_what_has_no_factors_is_refused(rng: np.random.Generator) -> None:
     codes, factors = planted(rng, 200)
     with pytest.raises(AnalysisError, match="two known factors that vary, and there are 1"):
-        disentangle(codes, [factors[0], Factor("still", np.ones(200), False)], rng=rng)
+        disentangle(codes, [factors[0], Factor(name="still", values=np.ones(200), discrete=False)], rng=rng)
     with pytest.raises(AnalysisError, match="100 rows of two numbers, not 50 × 5"):
-        disentangle(codes[:50], [Factor(f.name, f.values[:50], f.discrete) for f in factors], rng=rng)
+        disentangle(
+            codes[:50], [Factor(name=f.name, values=f.values[:50], discrete=f.discrete) for f in factors], rng=rng
+        )

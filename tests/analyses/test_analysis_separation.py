@@ -59,8 +59,8 @@ def test_separated_clusters_are_as_many_groups(held: int, rng: np.random.Generat
 def test_the_finding_counts_components_and_groups_apart() -> None:
     chosen = samples.mixture(600, tuple("0123456789"))
     members = np.zeros(chosen.components, np.int64)
-    one_group = replace(chosen, separation=Separation(1, members, 500, False))
-    two_groups = replace(chosen, separation=Separation(2, members, 500, True))
+    one_group = replace(chosen, separation=Separation(groups=1, members=members, rows=500, refitted=False))
+    two_groups = replace(chosen, separation=Separation(groups=2, members=members, rows=500, refitted=True))
     contexts = [ReportContext({"mixtures": each}) for each in (one_group, two_groups)]
     findings = [mixture(context).finding.replace("\u00a0", " ") for context in contexts]
     assert "parts of one group: no valley is shown between them" in findings[0]
@@ -80,7 +80,9 @@ def test_groups_come_with_split_half_agreement(value: float, low: float, words: 
     chosen = samples.mixture(600, tuple("0123456789"))
     members = np.arange(chosen.components)
     split_half = Interval(value, low, value + 0.03, 400)
-    result = replace(chosen, separation=Separation(10, members, 500, False), split_half=split_half)
+    result = replace(
+        chosen, separation=Separation(groups=10, members=members, rows=500, refitted=False), split_half=split_half
+    )
     finding = mixture(ReportContext({"mixtures": result})).finding.replace("\u00a0", " ")
     assert "10 separate groups with valleys between them (p ≤ 0.05, on rows it was not fitted to, n = 500); " in finding
     assert f"two halves of the rows agree {words} (adjusted Rand index {value:.2f} [" in finding

@@ -193,7 +193,7 @@ def test_a_planted_component_is_stable(rng: np.random.Generator) -> None:
     noise = np.where(rng.random(1200) < 0.5, 1, -1)
     rows = np.arange(1200)
     tasks = [
-        Task(ConceptTarget(name=k, column=k, kind="boolean", signs=v), rows[:800], rows[800:])
+        Task(target=ConceptTarget(name=k, column=k, kind="boolean", signs=v), train=rows[:800], test=rows[800:])
         for k, v in (("it", signs), ("not", noise))
     ]
     round_cloud = rng.normal(size=(1200, 10)).astype(np.float32)
@@ -223,7 +223,9 @@ def test_axes_of_noise_have_uniform_p_values(rng: np.random.Generator) -> None:
     for _ in range(8):
         signs = np.where(rng.random((200, 5)) < 0.5, 1, -1)
         tasks = [
-            Task(ConceptTarget(name=str(i), column="", kind="boolean", signs=v), rows[:120], rows[120:])
+            Task(
+                target=ConceptTarget(name=str(i), column="", kind="boolean", signs=v), train=rows[:120], test=rows[120:]
+            )
             for i, v in enumerate(signs.T)
         ]
         codes = rng.normal(size=(200, 8))

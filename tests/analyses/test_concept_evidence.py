@@ -343,9 +343,9 @@ def test_a_task_counts_rows_without_a_value_on_neither_side() -> None:
     values = np.array([1.0, 2, np.nan, 4, 5, 6, np.nan, 8])
     signs = np.where(np.isnan(values), 0, np.where(values > 4, 1, -1))
     task = Task(
-        ConceptTarget(name="size", column="size", kind="numeric", signs=signs, note="", values=values),
-        np.arange(4),
-        np.arange(4, 8),
+        target=ConceptTarget(name="size", column="size", kind="numeric", signs=signs, note="", values=values),
+        train=np.arange(4),
+        test=np.arange(4, 8),
     )
     assert task.numeric and task.signs(task.test).tolist() == [1, 1, 0, 1]
     along = (np.array([1.0, 2, 99, 4]), np.array([5.0, 6, 99, 8]))

@@ -47,7 +47,7 @@ def table() -> ConceptTable:
         permutations=49,
         resamples=4,
     )
-    tasks = [Task(target, rows[:600], rows[600:]) for target in targets]
+    tasks = [Task(target=target, train=rows[:600], test=rows[600:]) for target in targets]
     blind = unsupervised(codes[:600], codes[600:], tasks, weights=np.diag(GAINS), rng=rng, permutations=49)
     return replace(result, unsupervised=blind)
 

@@ -243,7 +243,10 @@ def test_a_column_without_a_name_is_left_out_and_no_second_label(tmp_path: Path)
 
 def test_what_is_no_factor_is_told_by_its_place_and_not_compared_as_values(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, width=WIDTH, rows=800))
-    twice = [Column("ink", "numeric", values, ()) for values in (np.ones(800), np.arange(800.0), np.arange(800.0))]
+    twice = [
+        Column(name="ink", kind="numeric", values=values, categories=())
+        for values in (np.ones(800), np.arange(800.0), np.arange(800.0))
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study_factors, "labelled_columns", lambda _: twice)
         kept, notes = study_factors._factors(table, np.arange(800), ())

@@ -165,7 +165,12 @@ CASES: dict[str, Case] = {
     ),
     "disentangle": case(
         lambda codes, side, number, **more: analysis.disentangle(
-            codes, [analysis.Factor("side", side, True), analysis.Factor("number", number, False)], **more
+            codes,
+            [
+                analysis.Factor(name="side", values=side, discrete=True),
+                analysis.Factor(name="number", values=number, discrete=False),
+            ],
+            **more,
         ),
         "codes",
         "side",

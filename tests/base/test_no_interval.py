@@ -23,7 +23,7 @@ WHY = "no interval: 20 neighbours of 60 rows"
 @pytest.fixture
 def geometry() -> Geometry:
     rng = np.random.default_rng(0)
-    return Geometry((shape_of(rng.normal(size=(60, 3)), rng=rng),), (), ())
+    return Geometry(shapes=(shape_of(rng.normal(size=(60, 3)), rng=rng),), null=(), notes=())
 
 
 def test_the_terminal_says_why(geometry):

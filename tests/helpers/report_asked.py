@@ -23,7 +23,10 @@ def disentanglement(names: tuple[str, ...]) -> Disentanglement:
     ink = images.mean(axis=(1, 2, 3)).astype(np.float64)
     codes = np.hstack([pca()[2][:, :4], (40 * ink[:, None])])
     turn = np.linalg.qr(np.ones((5, 5)) + np.eye(5))[0]
-    factors = [Factor("label", labels.astype(float), True), Factor(f"ink {names[1 % len(names)]}", ink, False)]
+    factors = [
+        Factor(name="label", values=labels.astype(float), discrete=True),
+        Factor(name=f"ink {names[1 % len(names)]}", values=ink, discrete=False),
+    ]
     return disentangle(
         codes,
         factors,

@@ -31,9 +31,9 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
     table[np.arange(10), NAMES] = 33
     table[:, 5] += 3  # every category holds a few of label 5
     baselines = (
-        Baseline("untrained", near(0.25, 0.04, 360), "the same part of the untrained network's code"),
-        Baseline("pixels", near(0.76, 0.04, 360), "k-means with 10 groups on a PCA of raw pixels"),
-        Baseline("shuffled", near(0.11, 0.03, 360), "the same names against shuffled labels"),
+        Baseline(name="untrained", figure=near(0.25, 0.04, 360), note="the same part of the untrained network's code"),
+        Baseline(name="pixels", figure=near(0.76, 0.04, 360), note="k-means with 10 groups on a PCA of raw pixels"),
+        Baseline(name="shuffled", figure=near(0.11, 0.03, 360), note="the same names against shuffled labels"),
     )
     categories = Categories(
         part="class",
@@ -41,7 +41,7 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
         effective=near(9.9, 0.1, 360),
         confidence=near(0.98, 0.01, 360),
         table=table,
-        matching=Matching(NAMES, "one to one", near(0.914, 0.03, 360), 143),
+        matching=Matching(names=NAMES, rule="one to one", accuracy=near(0.914, 0.03, 360), n_matched=143),
         shared=near(0.9, 0.02, 360),
         shuffled=0.06,
         baselines=baselines,
@@ -55,7 +55,7 @@ def codes(names: tuple[str, ...], means: np.ndarray, values: np.ndarray, decode:
         moved[:, :, k] = 1.5 * at
         frames = np.rint(255 * decode(moved)).astype(np.uint8)
         sweeps.append(Sweep(part="style", dimension=k, effect=near(size, 0.05, 100), ends=(-1.0, 1.0), frames=frames))
-    random = (Baseline("random direction", near(0.14, 0.01, 100), "10 directions"),)
+    random = (Baseline(name="random direction", figure=near(0.14, 0.01, 100), note="10 directions"),)
     notes = ("noise: not given by the encoder, so drawn from the prior",)
     return Codes(
         categories=(categories,),

@@ -163,8 +163,8 @@ def overview(n: int, names: tuple[str, ...]) -> Overview:
         ids=np.array([f"scan-{i:04d}" for i in range(n)]),
         split=np.array((["train"] * 7 + ["validation"] + ["test"] * 2) * n)[:n],
         columns=(
-            Column("label", "class", labels[:n].astype(float), names),
-            Column("ink", "numeric", ink, ()),
+            Column(name="label", kind="class", values=labels[:n].astype(float), categories=names),
+            Column(name="ink", kind="numeric", values=ink, categories=()),
         ),
         thumbnails=pixels(images[:n]),
         metadata=json.dumps(metadata),
@@ -190,7 +190,9 @@ LAYERS = {
 
 
 def efficiency() -> Efficiency:
-    needed = LabelsNeeded("discriminator.conv2", "pixels", 10, Interval(14.2, 11.6, 19.3, 20))
+    needed = LabelsNeeded(
+        representation="discriminator.conv2", baseline="pixels", per_class=10, needed=Interval(14.2, 11.6, 19.3, 20)
+    )
     return Efficiency(
         target="label", curve=tuple(few(k, LAYERS) for k in (1, 2, 5, 10)), needed=(needed,), n_labels_used=0, notes=()
     )
@@ -259,7 +261,7 @@ def few(per_class: int, layers: dict[str, tuple[float, bool]]) -> FewLabels:
         accuracy=drawn,
         scores=tuple(near(s, 0.01, 20) for s in score.values()),
         deviations=(0.018,) * len(layers),
-        differences=(Difference("discriminator.conv2", "pixels", gap),),
+        differences=(Difference(representation="discriminator.conv2", baseline="pixels", difference=gap),),
         settings=(1.0,) * len(layers),
         n_test=360,
         note="20 balanced draws, C fixed at 1",
@@ -303,10 +305,10 @@ def concepts(n: int, names: tuple[str, ...]) -> ConceptTable:
                 q_value=0.0011 if k < 9 else 0.21,
                 permutations=999,
                 baselines=(
-                    Baseline("pixels", near(0.985 - 0.01 * k, 0.01, 360)),
-                    Baseline("untrained", near(0.88, 0.02, 360)),
-                    Baseline("shuffled", near(0.52, 0.05, 360)),
-                    Baseline("random direction", near(0.61, 0.05, 20)),
+                    Baseline(name="pixels", figure=near(0.985 - 0.01 * k, 0.01, 360)),
+                    Baseline(name="untrained", figure=near(0.88, 0.02, 360)),
+                    Baseline(name="shuffled", figure=near(0.52, 0.05, 360)),
+                    Baseline(name="random direction", figure=near(0.61, 0.05, 20)),
                 ),
                 stability=Interval(0.97 - 0.02 * k, 0.9 - 0.05 * k, 0.99, 40),
                 shuffled_stability=Interval(0.02, -0.4, 0.45, 40),
@@ -339,8 +341,8 @@ def interpolation(n: int, names: tuple[str, ...]) -> Interpolations:
     path = codes[pairs[:, 0]][:, None] * (1 - at)[None, :, None] + codes[pairs[:, 1]][:, None] * at[None, :, None]
     ends = np.array([[names[labels[a]], names[labels[b]]] for a, b in pairs])
     base = (
-        Baseline("pixel blend", near(1.62, 0.06, 40)),
-        Baseline("other real images", near(1.21, 0.04, 40)),
+        Baseline(name="pixel blend", figure=near(1.62, 0.06, 40)),
+        Baseline(name="other real images", figure=near(1.21, 0.04, 40)),
     )
     return Interpolations(
         along="lerp",
@@ -380,7 +382,10 @@ def mixture(n: int, names: tuple[str, ...]) -> Mixture:
         shuffled_purity=0.17,
         counts=counts,
         classes=names,
-        baselines=(Baseline("pixels", near(0.72, 0.03, 360)), Baseline("untrained", near(0.41, 0.03, 360))),
+        baselines=(
+            Baseline(name="pixels", figure=near(0.72, 0.03, 360)),
+            Baseline(name="untrained", figure=near(0.41, 0.03, 360)),
+        ),
     )
     return Mixture(
         components=10,
@@ -409,7 +414,7 @@ def geometry() -> Geometry:
         shape_of(flat, rng=rng, representation="pixels", baseline=True),
         shape_of(flat @ rng.normal(size=(64, LATENT)), rng=rng, representation="untrained.code", baseline=True),
     )
-    return Geometry(shapes, null_shape(codes, rng=rng), ("1,797 test rows",))
+    return Geometry(shapes=shapes, null=null_shape(codes, rng=rng), notes=("1,797 test rows",))
 
 
 def prior() -> PriorComparison:
@@ -419,7 +424,7 @@ def prior() -> PriorComparison:
     comparisons = [
         compare_with_prior(codes, kind="normal", rng=rng, name=name, rows=200) for name, codes in parts.items()
     ]
-    return PriorComparison(tuple(comparisons), 1797, ("1,797 test rows",))
+    return PriorComparison(parts=tuple(comparisons), rows=1797, notes=("1,797 test rows",))
 
 
 def maps(n: int) -> Maps:
@@ -430,8 +435,8 @@ def maps(n: int) -> Maps:
     umap = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 6 + codes[:n, 2:4] * 0.9 + rng.normal(0, 0.25, (n, 2))
     made = [("umap", umap, ()), ("pca", codes[:n, :2], (0.15, 0.13))]
     return Maps(
-        np.arange(n),
-        tuple(
+        rows=np.arange(n),
+        maps=tuple(
             Map(
                 method=method,
                 representation="code",
@@ -446,7 +451,7 @@ def maps(n: int) -> Maps:
             )
             for method, xy, explained in made
         ),
-        (),
+        notes=(),
     )
 
 
@@ -465,7 +470,10 @@ def reconstruction(n: int, names: tuple[str, ...]) -> Reconstruction:
         shuffled=shuffled.astype(np.float32),
         ratio=near(ratio, 0.01, n),
         error=near(float(errors.mean()), 0.02, n),
-        baselines=(Baseline(f"PCA {LATENT}", near(0.33, 0.01, n)), Baseline("mean image", near(0.82, 0.01, n))),
+        baselines=(
+            Baseline(name=f"PCA {LATENT}", figure=near(0.33, 0.01, n)),
+            Baseline(name="mean image", figure=near(0.82, 0.01, n)),
+        ),
         by_class=np.array([errors[labels[:n] == k].mean() / shuffled.mean() for k in range(10)]),
         classes=names,
         shown=shown,

@@ -89,7 +89,10 @@ def every_block(text: str) -> Report:
             title=text,
         ),
     )
-    columns = (Column(text, np.array([0]), (text,)), Column(text + "2", np.array([np.nan])))
+    columns = (
+        Column(name=text, values=np.array([0]), categories=(text,)),
+        Column(name=text + "2", values=np.array([np.nan])),
+    )
     thumbnails = Thumbnails(np.array([0]), (text,), TILE[None], columns)
     sections = (Section(id="one", title=text, finding=text, blocks=blocks), missing("two", text, text))
     return Report(title=text, lead=text, sections=sections, thumbnails=thumbnails, footer=text)
@@ -251,7 +254,9 @@ def test_a_missing_section_is_one_line() -> None:
 
 
 def test_a_table_without_pictures_still_gives_a_map() -> None:
-    thumbnails = Thumbnails(np.array([3, 5]), ("a", "b"), None, (Column("label", np.array([0, -1]), ("x",)),))
+    thumbnails = Thumbnails(
+        np.array([3, 5]), ("a", "b"), None, (Column(name="label", values=np.array([0, -1]), categories=("x",)),)
+    )
     chart = Map(id="map", rows=np.array([3, 5]), views=(View("PCA", np.zeros((2, 2))),), caption="c", colour="label")
     found = page(
         Report(

@@ -211,7 +211,11 @@ def test_several_parts_are_chosen_from_and_the_choice_of_the_best_is_owned_up_to
 def test_categories_of_one_label_keep_their_numbers_and_an_empty_one_has_no_name(codes: Codes) -> None:
     one: Categories = codes.categories[0]
     names = np.array([3, 3, *range(7), -1])
-    found = section(renamed(codes, matching=Matching(names, "majority", samples.near(0.8, 0.03, 360), 143)))
+    found = section(
+        renamed(
+            codes, matching=Matching(names=names, rule="majority", accuracy=samples.near(0.8, 0.03, 360), n_matched=143)
+        )
+    )
     assert "each named by its commonest label among validation images" in found.finding
     (table,) = only(found, Table)
     assert [row[0] for row in table.rows][3:6] == ["3 (category 1)", "3 (category 2)", "3 (category 6)"]
@@ -246,7 +250,7 @@ def test_many_categories_and_labels_open_on_request(codes: Codes) -> None:
         counts=np.full(k, 12),
         table=np.eye(k, dtype=np.int64) * 12,
         baselines=(),
-        matching=Matching(np.arange(k), "one to one", samples.near(0.9, 0.02, 360), 143),
+        matching=Matching(names=np.arange(k), rule="one to one", accuracy=samples.near(0.9, 0.02, 360), n_matched=143),
         samples=np.zeros((k, 4, 8, 8, 1), np.uint8),
     )
     found = section(replace(codes, categories=(one,), classes=tuple(f"class {i}" for i in range(k))))
@@ -276,8 +280,13 @@ def clusters(codes: Codes) -> Codes:
     """The ten categories named by the majority, as where there are more of them than labels, with images of each."""
     one = codes.categories[0]
     matching = replace(one.matching, rule="majority")
-    confident = Matching(one.matching.names, "most confident", samples.near(0.84, 0.03, 360), 143)
-    beside = (Baseline("pixels", samples.near(0.61, 0.04, 360)), Baseline("untrained", samples.near(0.2, 0.04, 360)))
+    confident = Matching(
+        names=one.matching.names, rule="most confident", accuracy=samples.near(0.84, 0.03, 360), n_matched=143
+    )
+    beside = (
+        Baseline(name="pixels", figure=samples.near(0.61, 0.04, 360)),
+        Baseline(name="untrained", figure=samples.near(0.2, 0.04, 360)),
+    )
     rows = np.arange(40).reshape(10, 4)
     rows[7, 1:], rows[3] = -1, -1
     pictures = np.repeat(np.arange(40, dtype=np.uint8), 64).reshape(10, 4, 8, 8, 1)
@@ -303,7 +312,12 @@ def test_both_accuracies_stand_in_the_finding_and_beside_their_own_baselines(clu
 
 
 def test_where_each_category_is_one_label_the_second_rule_stays_out_of_the_finding(codes: Codes) -> None:
-    confident = Matching(codes.categories[0].matching.names, "most confident", samples.near(0.84, 0.03, 360), 143)
+    confident = Matching(
+        names=codes.categories[0].matching.names,
+        rule="most confident",
+        accuracy=samples.near(0.84, 0.03, 360),
+        n_matched=143,
+    )
     found = section(renamed(codes, confident=confident))
     assert "most confident" not in found.finding and "most confident" not in only(found, Prose)[0].text
 

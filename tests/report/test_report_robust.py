@@ -128,7 +128,7 @@ def many(n: int, out: Path, names: tuple[str, ...] = tuple("0123456789")) -> Pat
     angle = 2 * np.pi * label / len(names)
     points = 10 * np.column_stack([np.cos(angle), np.sin(angle)]) + rng.normal(size=(n, 2))
     shade = np.tile(label[:, None, None, None].astype(np.uint8), (1, 4, 4, 1))
-    columns = (Column("label", label, names),)
+    columns = (Column(name="label", values=label, categories=names),)
     thumbnails = Thumbnails(np.arange(n), tuple(f"scan-{i}" for i in range(n)), shade, columns)
     line = Line("loss", np.arange(5.0), np.arange(5.0) ** 2, role="ours")
     curve = Lines(id="curve", title="Curve", x_title="x", y_title="y", lines=(line,), caption="A curve.")

@@ -183,13 +183,19 @@ def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[
 
 
 def test_findings_of_other_outcomes_are_one_sentence_too(results: dict[str, Any], folder: Path) -> None:
-    pixels = (Baseline("pixels", samples.near(0.914, 0.03, 360)),)
+    pixels = (Baseline(name="pixels", figure=samples.near(0.914, 0.03, 360)),)
     one = results["code_parts"].categories[0]
     right = one.matching
     assert right is not None
     same = replace(one, baselines=pixels, matching=replace(right, rule="majority"), confident=right, assigned=right)
     few = results["label_efficiency"].curve[-1]
-    number = replace(few, metric="R2", differences=(Difference("discriminator.conv2", MEAN, samples.near(0, 0.1, 20)),))
+    number = replace(
+        few,
+        metric="R2",
+        differences=(
+            Difference(representation="discriminator.conv2", baseline=MEAN, difference=samples.near(0, 0.1, 20)),
+        ),
+    )
     prior = results["prior_match"]
     stopped = replace(
         read_run(folder),
@@ -251,8 +257,8 @@ def test_the_title_and_lead_name_model_data_and_result(report: Report) -> None:
 
 def test_groups_that_baselines_find_too_are_no_better(results: dict[str, Any]) -> None:
     mixture = results["mixtures"]
-    untrained = Baseline("untrained.code", samples.near(0.77, 0.02, 360))
-    even = (Baseline("pixels", samples.near(0.79, 0.02, 360)), untrained)
+    untrained = Baseline(name="untrained.code", figure=samples.near(0.77, 0.02, 360))
+    even = (Baseline(name="pixels", figure=samples.near(0.79, 0.02, 360)), untrained)
     agreement = replace(mixture.agreement, baselines=even)
     report = build(ReportContext({"mixtures": replace(mixture, agreement=agreement)}))
     said = "no better than raw pixels 0.79 [0.77, 0.81] and the same network untrained 0.77 [0.75, 0.79]"
@@ -299,7 +305,7 @@ def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict
 def test_the_overview_counts_all_values_that_it_does_not_name() -> None:
     for different, rest in ((1797, " and 1,785 more"), (13, " and 1 more"), (12, "")):
         names = tuple(f"name {i:04d}" for i in range(different))
-        column = Column("name", "text", np.arange(different, dtype=float), names)
+        column = Column(name="name", kind="text", values=np.arange(different, dtype=float), categories=names)
         said = _summary_row(summary(column))[-1]
         assert said.endswith(f"name 0011 (1){rest}"), said
 
@@ -563,7 +569,7 @@ def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[
     ],
 )
 def test_baselines_are_known_by_their_names(name: str, role: str, shown: str) -> None:
-    assert Baseline(name, samples.near(0.5, 0.1, 100)).role == role
+    assert Baseline(name=name, figure=samples.near(0.5, 0.1, 100)).role == role
     assert readable(name) == shown
 
 

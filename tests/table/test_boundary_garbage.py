@@ -138,7 +138,7 @@ def spoiled(draw: st.DrawFn, text: str) -> bytes:
 def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     codes = np.random.default_rng(0).normal(size=(200, 3))
-    save_result(Geometry((shape_of(codes, rng=np.random.default_rng(0)),), (), ("a note",)), folder)
+    save_result(Geometry(shapes=(shape_of(codes, rng=np.random.default_rng(0)),), null=(), notes=("a note",)), folder)
     return folder
 
 

@@ -104,7 +104,7 @@ def decode(source: Path | bytes, geometry: Geometry, channels: int) -> np.ndarra
             image.draft("L" if channels == 1 else "RGB", (2 * geometry.size, 2 * geometry.size))
         image.load()
         plain = _eight_bits(ImageOps.exif_transpose(image) if turned else image, channels)
-        pixels = np.asarray(shaped(plain, Geometry(geometry.size, geometry.crop, channels)))
+        pixels = np.asarray(shaped(plain, Geometry(size=geometry.size, crop=geometry.crop, channels=channels)))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

@@ -268,10 +268,10 @@ PROTOCOL = Protocol(
     source="Dumoulin et al. 2017 (arXiv:1606.00704), §4.5; ten runs with random learning rates, β₁ and deviations",
     dataset="",
     recipes={
-        "ours": Recipe("narrower networks, R1, larger and falling learning rates, averaged weights"),
-        "paper": Recipe("the authors' networks and settings, 24 of their 200 epochs", seeds=1, is_ours=False),
-        "gan": Recipe("the authors' GAN of the same networks, 24 of their 200 epochs", seeds=1, is_ours=False),
-        "gan-ours": Recipe("the GAN with our settings"),
+        "ours": Recipe(about="narrower networks, R1, larger and falling learning rates, averaged weights"),
+        "paper": Recipe(about="the authors' networks and settings, 24 of their 200 epochs", seeds=1, is_ours=False),
+        "gan": Recipe(about="the authors' GAN of the same networks, 24 of their 200 epochs", seeds=1, is_ours=False),
+        "gan-ours": Recipe(about="the GAN with our settings"),
     },
     headlines={
         "ours": _with_encoder(ALI),

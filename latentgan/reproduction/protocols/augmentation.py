@@ -164,8 +164,8 @@ PROTOCOL = Protocol(
     source="ours",
     dataset="mnist",
     recipes={
-        MAPPED: Recipe("the cgan is trained on affine maps of the labelled images", "cgan_mnist_few.toml"),
-        "view": Recipe("the affine maps stand in front of its discriminator", "cgan_mnist_few_view.toml"),
+        MAPPED: Recipe(about="the cgan is trained on affine maps of the labelled images", config="cgan_mnist_few.toml"),
+        "view": Recipe(about="the affine maps stand in front of its discriminator", config="cgan_mnist_few_view.toml"),
     },
     headlines={
         "": (

@@ -95,9 +95,9 @@ PROTOCOL = Protocol(
     source="Mescheder et al. 2017 (arXiv:1701.04722), log-likelihoods on binary MNIST; 2.5 million iterations",
     dataset="mnist",
     recipes={
-        "avb": Recipe("dense networks, no adaptive contrast", "avb_mnist.toml"),
-        "avb-ac": Recipe("dense networks, adaptive contrast", "avb_mnist_ac.toml"),
-        "vae": Recipe("the same networks, a Gaussian encoder", "vae_mnist.toml"),
+        "avb": Recipe(about="dense networks, no adaptive contrast", config="avb_mnist.toml"),
+        "avb-ac": Recipe(about="dense networks, adaptive contrast", config="avb_mnist_ac.toml"),
+        "vae": Recipe(about="the same networks, a Gaussian encoder", config="vae_mnist.toml"),
     },
     headlines={
         "avb": _headlines("−91.2 ± 0.6 (unconfirmed)"),

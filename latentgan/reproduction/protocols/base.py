@@ -38,7 +38,7 @@ KMEANS, UNTRAINED = "k-means on pixels", "untrained"
 SCHEDULE = ("total_images", "log_images", "checkpoint_images")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One way to reach a figure.
 

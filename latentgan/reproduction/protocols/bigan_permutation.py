@@ -66,10 +66,12 @@ PROTOCOL = Protocol(
     source="Donahue et al. 2017 (arXiv:1605.09782), table 1; ratio: the authors' log, 400 epochs",
     dataset="mnist",
     recipes={
-        "ours": Recipe("the explicit ALICE term beside the paper's objective", "bigan_mnist_mlp_ours.toml"),
+        "ours": Recipe(
+            about="the explicit ALICE term beside the paper's objective", config="bigan_mnist_mlp_ours.toml"
+        ),
         "paper": Recipe(
-            "the paper's objective and networks, a hundredth of its epochs",
-            "bigan_mnist_mlp.toml",
+            about="the paper's objective and networks, a hundredth of its epochs",
+            config="bigan_mnist_mlp.toml",
             seeds=1,
             is_ours=False,
         ),

@@ -173,7 +173,7 @@ PROTOCOL = Protocol(
     title="DeLiGAN from 500 images of MNIST",
     source="Gurumurthy et al. 2017 (arXiv:1706.02071), §5.3 (a picture) and §5.1",
     dataset="mnist",
-    recipes={"ours": Recipe("DCGAN's networks, of the authors' width", "deligan_mnist_500.toml", seeds=5)},
+    recipes={"ours": Recipe(about="DCGAN's networks, of the authors' width", config="deligan_mnist_500.toml", seeds=5)},
     headlines={
         "": (
             Headline(

@@ -147,9 +147,9 @@ PROTOCOL = Protocol(
     source="Gurumurthy et al. 2017 (arXiv:1706.02071), §5.2, fig. 3, a picture",
     dataset="",
     recipes={
-        BALL: Recipe("the paper's one Gaussian, 400 points, the authors' λ", seeds=5),
-        PAIR: Recipe("the paper's two Gaussians, 400 points, the authors' λ", seeds=5),
-        RING: Recipe("eight narrow Gaussians on a circle, players alternate, λ 0.001", seeds=5),
+        BALL: Recipe(about="the paper's one Gaussian, 400 points, the authors' λ", seeds=5),
+        PAIR: Recipe(about="the paper's two Gaussians, 400 points, the authors' λ", seeds=5),
+        RING: Recipe(about="eight narrow Gaussians on a circle, players alternate, λ 0.001", seeds=5),
     },
     headlines={
         "": (

@@ -118,10 +118,10 @@ PROTOCOL = Protocol(
     source="Dumoulin et al. 2017, §4.3; Radford et al. 2016, §5 (their figures are on SVHN)",
     dataset="fashion-mnist",
     recipes={
-        "ali": Recipe("the encoder's last three hidden layers and its output", "ali_fashion.toml"),
-        "dcgan": Recipe("every convolution of the discriminator, pooled to 4×4", "dcgan_fashion.toml"),
+        "ali": Recipe(about="the encoder's last three hidden layers and its output", config="ali_fashion.toml"),
+        "dcgan": Recipe(about="every convolution of the discriminator, pooled to 4×4", config="dcgan_fashion.toml"),
         SUPERVISED: Recipe(
-            "a classifier of the shape of DCGAN's discriminator, on the labels alone, one for each draw", seeds=1
+            about="a classifier of the shape of DCGAN's discriminator, on the labels alone, one for each draw", seeds=1
         ),
     },
     headlines={

@@ -156,12 +156,14 @@ PROTOCOL = Protocol(
     source="ours",
     dataset="mnist",
     recipes={
-        "bigan": Recipe("the paper's objective", "bigan_mnist_pure.toml", is_ours=False),
-        "alice": Recipe("with reconstruction and matching term", "bigan_mnist.toml"),
-        "ali": Recipe("stochastic encoder", "ali_mnist.toml"),
-        "infogan": Recipe("with the consistency term", "infogan_mnist.toml"),
-        PIXELS: Recipe("raw pixels, and their PCA with its own and with unit variances"),
-        SUPERVISED: Recipe("a classifier of the discriminator's shape on the labels alone, one for each draw", seeds=1),
+        "bigan": Recipe(about="the paper's objective", config="bigan_mnist_pure.toml", is_ours=False),
+        "alice": Recipe(about="with reconstruction and matching term", config="bigan_mnist.toml"),
+        "ali": Recipe(about="stochastic encoder", config="ali_mnist.toml"),
+        "infogan": Recipe(about="with the consistency term", config="infogan_mnist.toml"),
+        PIXELS: Recipe(about="raw pixels, and their PCA with its own and with unit variances"),
+        SUPERVISED: Recipe(
+            about="a classifier of the discriminator's shape on the labels alone, one for each draw", seeds=1
+        ),
     },
     headlines={
         "bigan": _headlines("discriminator.conv2"),

@@ -53,8 +53,10 @@ PROTOCOL = Protocol(
     source="Chen et al. 2016 (arXiv:1606.03657), §7.2",
     dataset="mnist",
     recipes={
-        "ours": Recipe("half the width, and the consistency term", "infogan_mnist.toml", seeds=5),
-        "paper": Recipe("the paper's networks and schedule", "infogan_mnist_paper.toml", seeds=1, is_ours=False),
+        "ours": Recipe(about="half the width, and the consistency term", config="infogan_mnist.toml", seeds=5),
+        "paper": Recipe(
+            about="the paper's networks and schedule", config="infogan_mnist_paper.toml", seeds=1, is_ours=False
+        ),
     },
     headlines={
         "": (

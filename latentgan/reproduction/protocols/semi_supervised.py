@@ -104,11 +104,13 @@ PROTOCOL = Protocol(
     source="Makhzani et al. 2015, table 2; Salimans et al. 2016, table 1; see the recipes",
     dataset="mnist",
     recipes={
-        "aae-100": Recipe("adversarial autoencoder, 100 labels, consistency term", "aae_semi_mnist.toml"),
-        "aae-1000": Recipe("the same, 1,000 labels", "aae_semi_mnist_1000.toml"),
-        "improved-gan": Recipe("100 labels, convolutions behind affine maps", "improved_gan_mnist.toml"),
-        "improved-gan-mlp": Recipe("100 labels, permutation-invariant, 37 epochs", "improved_gan_mnist_mlp.toml"),
-        "ali": Recipe("semi-supervised ALI, 100 labels, behind affine maps", "ali_semi_mnist.toml"),
+        "aae-100": Recipe(about="adversarial autoencoder, 100 labels, consistency term", config="aae_semi_mnist.toml"),
+        "aae-1000": Recipe(about="the same, 1,000 labels", config="aae_semi_mnist_1000.toml"),
+        "improved-gan": Recipe(about="100 labels, convolutions behind affine maps", config="improved_gan_mnist.toml"),
+        "improved-gan-mlp": Recipe(
+            about="100 labels, permutation-invariant, 37 epochs", config="improved_gan_mnist_mlp.toml"
+        ),
+        "ali": Recipe(about="semi-supervised ALI, 100 labels, behind affine maps", config="ali_semi_mnist.toml"),
     },
     headlines={
         "aae-100": _headline("1.90 ± 0.10 % (unconfirmed)"),

@@ -110,7 +110,7 @@ def axes_of_turned_codes(rng: np.random.Generator, trials: int) -> Claims:
                 codes = values + 0.1 * rng.normal(size=values.shape)
                 codes = codes @ np.linalg.qr(rng.normal(size=(4, 4)))[0] if turned else codes
                 wide = np.hstack([codes * np.geomspace(1, 0.2, 4), 0.01 * rng.normal(size=(300, dead))])
-                factors = [Factor(str(i), values[:, i], False) for i in range(4)]
+                factors = [Factor(name=str(i), values=values[:, i], discrete=False) for i in range(4)]
                 claimed += rotation_p_values(wide, factors, rng=rng)["MIG"] <= 0.05
             planted = f"4 factors, unequal scales, {dead} dead columns"
             if turned:
