@@ -54,9 +54,18 @@ def _class_of(kind: str) -> type[Any]:
 
 
 def save(result: object, folder: str | Path, *, command: str = "") -> Path:
-    """Write `result` as folder/KIND.json and .npz, both or none; return the JSON's path.
+    """Write a result as folder/KIND.json and .npz, both or none.
 
-    Raises: AnalysisError where they cannot be written, or would replace files that are no results.
+    Args:
+        result: of an analysis.
+        folder: created if missing.
+        command: what the user typed, for the records.
+
+    Returns:
+        The JSON file's path.
+
+    Raises:
+        AnalysisError: they cannot be written, or would replace files that are no results.
     """
     return save_all([result], folder, command=command)[0]
 
@@ -115,9 +124,16 @@ def remove(folder: Path, kind: str) -> None:
 
 
 def load(folder: str | Path) -> dict[str, Any]:
-    """Read every result in `folder`: kind -> result, in the order of `KINDS`.
+    """Read every result in a folder.
 
-    Raises: AnalysisError for a missing folder, or a file that is not a result of this version.
+    Args:
+        folder: that results were written into.
+
+    Returns:
+        Kind -> result, in the order of `KINDS`.
+
+    Raises:
+        AnalysisError: the folder is missing, or a file is not a result of this version.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -60,7 +60,11 @@ class Player:
         self.optimizer = build_optimizer(self.parameters, optimizer)
 
     def set_progress(self, progress: float) -> None:
-        """Set the learning rate for `progress` in [0, 1], the share of the run's images already seen."""
+        """Set the learning rate by the schedule.
+
+        Args:
+            progress: share of the run's images already seen, in [0, 1].
+        """
         rate = self.settings.learning_rate * self.settings.factor(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -75,6 +79,9 @@ class Player:
         Args:
             gradients: of the other terms, one for each parameter.
             move: the number of this move, from 1.
+
+        Returns:
+            The gradients, and the term (a scalar).
         """
         values: list[Tensor] = list(self.parameters)
         means = self._history() or [value.clone() for value in values]
@@ -85,7 +92,11 @@ class Player:
         return added, self.settings.historical_averaging * torch.stack(torch._foreach_norm(away)).square().sum()
 
     def step(self, gradients: Gradients) -> None:
-        """Move down the gradients, one for each parameter."""
+        """Move down the gradients.
+
+        Args:
+            gradients: one for each parameter, of its shape, or None.
+        """
         gradients = tuple(_laid_out(g, p) for g, p in zip(gradients, self.parameters, strict=True))
         keeps = self.settings.historical_averaging > 0 and not self._history()
         first = [parameter.detach().clone() for parameter in self.parameters] if keeps else []
@@ -148,7 +159,11 @@ class Update:
             self._cache.enter_context(parametrize.cached())
 
     def note(self, **values: Tensor | float) -> None:
-        """Log what is no objective: a distance estimate, an accuracy, information in nats. Scalars."""
+        """Log figures that are no objective: a distance estimate, an accuracy, information in nats.
+
+        Args:
+            **values: scalars by name.
+        """
         for name, value in values.items():
             self._add((f"note:{name}",), torch.as_tensor(value, dtype=torch.float32).detach().reshape(1))
 
@@ -159,6 +174,9 @@ class Update:
         Args:
             number: the iteration about to be played, from 1; named in errors.
             progress: share of the run's images already seen, in [0, 1].
+
+        Yields:
+            Nothing: the iteration is played inside the scope.
         """
         self.iteration_number, self.progress = number, progress
         for player in self.players.values():
@@ -185,7 +203,11 @@ class Update:
         }
 
     def resume(self, moves: Mapping[str, int]) -> None:
-        """Continue counting moves where a checkpoint stopped."""
+        """Continue counting moves where a checkpoint stopped.
+
+        Args:
+            moves: of each player so far.
+        """
         self.moves.update(moves)
         for name, count in moves.items():
             if count >= PATIENCE:

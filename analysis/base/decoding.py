@@ -89,7 +89,19 @@ def _areas(size: int, cells: int) -> Singles:
 
 
 def reconstruction_error(images: Singles, reconstructions: Singles, *, order: Ints | None = None) -> Singles:
-    """‖x_i − y_σ(i)‖₂ an image, x and y (n, h, w, c) in [0, 1]; `order` is σ, by default the identity: (n,)."""
+    """Return ‖x_i − y_σ(i)‖₂ of each image.
+
+    Args:
+        images: x, (n, h, w, c) in [0, 1].
+        reconstructions: y, of the same shape.
+        order: σ, (n,) positions; the identity unless given.
+
+    Returns:
+        (n,) errors.
+
+    Raises:
+        AnalysisError: the shapes differ.
+    """
     images, reconstructions = as_images(images), as_images(reconstructions, "reconstructions")
     same_length(images=images, reconstructions=reconstructions)
     if images.shape != reconstructions.shape:

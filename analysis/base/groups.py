@@ -85,11 +85,14 @@ def one_of_each(rows: Ints, groups: Ints | None, order: Ints) -> Ints:
 
 
 def independent_rows(groups: npt.ArrayLike, *, rng: Seed = 0) -> Ints:
-    """Draw one row of each group, for functions that take independent rows: ascending positions.
+    """Draw one row of each group, for functions that take independent rows.
 
     Args:
         groups: (n,) names or numbers of what rows belong to; a row whose value is missing is a group of its own.
         rng: seed or generator.
+
+    Returns:
+        Positions, ascending.
     """
     named = as_vector(groups, "groups")
     return one_of_each(np.arange(len(named)), as_groups(named, len(named)), as_rng(rng).permutation(len(named)))

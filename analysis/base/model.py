@@ -16,7 +16,14 @@ class Model(Protocol):
     """A decoder of codes."""
 
     def decode(self, codes: Singles, /) -> Singles:
-        """Map (n, d) codes to (n, h, w, c) images in [0, 1]."""
+        """Map codes to images.
+
+        Args:
+            codes: (n, d).
+
+        Returns:
+            Images (n, h, w, c) in [0, 1].
+        """
         ...
 
 

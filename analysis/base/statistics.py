@@ -43,11 +43,25 @@ class Interval:
         return abs(self.value - (self.low + self.high) / 2) <= 0.1 * (self.high - self.low)
 
     def percent(self, digits: int = 1) -> str:
-        """Write a fraction as '94.1 % ± 0.5' (half width, in points), or '100.0 % [87.5, 100.0]' if one-sided."""
+        """Write a fraction as '94.1 % ± 0.5' (half width, in points), or '100.0 % [87.5, 100.0]' if one-sided.
+
+        Args:
+            digits: behind the point.
+
+        Returns:
+            The text.
+        """
         return f"{100 * self.value:.{digits}f} %{self._spread(100, digits)}"
 
     def plain(self, digits: int = 3) -> str:
-        """Write as '0.941 ± 0.005', or '0.990 [0.940, 0.999]' where the interval is one-sided."""
+        """Write as '0.941 ± 0.005', or '0.990 [0.940, 0.999]' where the interval is one-sided.
+
+        Args:
+            digits: behind the point.
+
+        Returns:
+            The text.
+        """
         return f"{self.value:.{digits}f}{self._spread(1, digits)}"
 
     def _spread(self, scale: float, digits: int) -> str:
@@ -58,7 +72,14 @@ class Interval:
         return f" [{scale * self.low:.{digits}f}, {scale * self.high:.{digits}f}]"
 
     def apart(self, other: Interval) -> bool:
-        """Tell whether the two intervals do not overlap."""
+        """Tell whether two intervals do not overlap.
+
+        Args:
+            other: interval.
+
+        Returns:
+            Whether one lies wholly above the other.
+        """
         return self.low > other.high or other.low > self.high
 
 

@@ -226,6 +226,9 @@ def concept_table(
         groups: (n,) codes of train rows that belong together, which resamples and shuffles keep whole; test rows
             should be one of each group, and of other groups.
 
+    Returns:
+        Concepts with their directions, scores, p-values and baselines.
+
     Raises:
         AnalysisError: a method or a concept to preserve is unknown, or inputs do not fit each other.
     """
@@ -609,6 +612,9 @@ def decode_edits(
         strengths: (s,) in standard deviations of the projection.
         method: whose directions, one of METHODS.
         most: concepts at most.
+
+    Returns:
+        The frames, (concepts, r, s, h, w, c).
     """
     codes, rows = as_codes(codes), as_rows(rows, "rows")
     same_length(codes=codes, rows=rows)

@@ -153,6 +153,9 @@ def orthogonalise(direction: Doubles, conditions: Doubles, *, bar: float = MAX_C
         conditions: (c, d) of any length.
         bar: largest condition number of the conditions that are used, see `span_of`.
 
+    Returns:
+        The unit vector (d,) that is left, and how much of the direction that is.
+
     Raises:
         AnalysisError: the direction has no length, or another width than the conditions.
     """
@@ -259,6 +262,9 @@ def conditional_directions(
         names: (m,) of the directions.
         preserved: (k,) names of the preserved concepts.
         least: a unit vector of which less is left is noted as nearly dependent.
+
+    Returns:
+        The directions that are left, and notes on what depends on what.
 
     Raises:
         AnalysisError: nothing is left of a direction, so that no edit can preserve the others.

@@ -97,7 +97,14 @@ class Unsupervised:
 
 
 def first_layer_directions(weights: Floats, *, most: int = N_AXES) -> tuple[Doubles, Doubles]:
-    """Unit vectors (k, d) that weights (rows, d) stretch most, and their shares of the sum of squared gains (k,).
+    """Find the unit vectors that the weights of a first layer stretch most.
+
+    Args:
+        weights: (rows, d).
+        most: directions at most.
+
+    Returns:
+        Vectors (k, d), and their shares of the sum of squared gains (k,).
 
     Raises:
         AnalysisError: weights are no finite matrix, or all zero.

@@ -135,6 +135,10 @@ def disentangle(
         notes: sentences that the result carries first.
         baseline_codes: name of another representation -> its codes (n, e) of the same rows, scored alike.
         numbers: names of the d columns.
+
+    Returns:
+        The scores, each beside its baselines.
+
     Raises:
         AnalysisError: without two factors that vary, without two numbers, or for fewer than 100 rows.
     """

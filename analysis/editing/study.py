@@ -63,11 +63,17 @@ class HeldOut:
 
 
 def edit_directions(table: ConceptTable) -> list[EditDirection]:
-    """All directions along which codes can be edited, by name: concepts, then directions without labels.
+    """List all directions along which codes can be edited, by name: concepts, then directions without labels.
 
     "pca1" and "sefa1" are to raise the score of the concept that they rank train rows by best, which chose their sign;
     a conditional direction that of the concept that it was made of. Where a concept is itself called "pca1" it keeps
     the name, and the direction goes by its long one, "PCA of codes 1".
+
+    Args:
+        table: concepts that were found.
+
+    Returns:
+        The directions, each with the evidence for it.
     """
     directions = [
         EditDirection(
@@ -163,6 +169,9 @@ def verify_concepts(
         shuffled: (m, r, d) of `preserve_directions`.
         notes: sentences for the result.
         advance: called with how many more directions are done.
+
+    Returns:
+        How far each direction moved each score, beside null directions.
 
     Raises:
         AnalysisError: no score of these images varies.

@@ -224,11 +224,25 @@ class Verification:
         return self.shuffles or self.draws
 
     def p_is_upper_bound(self, response: Response) -> bool:
-        """Whether no null direction of any concept raises a score as much, so that p may be smaller than stated."""
+        """Tell whether no null direction of any concept raises a score as much, so that p may be smaller than stated.
+
+        Args:
+            response: one of `responses`.
+
+        Returns:
+            Whether p is at its floor.
+        """
         return at_floor(response.p_value, self.null_directions)
 
     def label(self, response: Response) -> str:
-        """Name a direction, and its score where that is called otherwise: "thickness", "pca1 (thickness)"."""
+        """Name a direction, and its score where that is called otherwise: "thickness", "pca1 (thickness)".
+
+        Args:
+            response: one of `responses`.
+
+        Returns:
+            The name.
+        """
         score = self.scores[response.score].name if response.score >= 0 else response.name
         return response.name if score == response.name else f"{response.name} ({score})"
 
@@ -295,6 +309,9 @@ def verify_edits(
         accuracy: how often the predicted class of real images is right.
         notes: sentences for the result.
         advance: called with how many more directions are done, of (1 + draws + r) · m.
+
+    Returns:
+        How far each direction moved each score, beside null directions.
 
     Raises:
         AnalysisError: there is no direction or score, a score does not vary, or codes do not vary along a direction.

@@ -132,13 +132,23 @@ class Modes:
 
 
 def frechet_distance(x: Floats, y: Floats) -> float:
-    """|μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁ Σ₂)^½ of (n, d), (m, d) rows (Dowson & Landau 1982; Heusel et al. 2017).
+    """Return |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁ Σ₂)^½, the Fréchet distance of two sets of rows.
 
     tr (Σ₁ Σ₂)^½ is the sum of the singular values of A Bᵀ, where AᵀA = Σ₁ and BᵀB = Σ₂: no matrix root, no
     imaginary parts, and exact for singular covariances. Covariances divide by n − 1.
 
+    Args:
+        x: (n, d) rows.
+        y: (m, d) rows.
+
+    Returns:
+        The distance, 0 or more.
+
     Raises:
         AnalysisError: unequal widths, fewer than 2 rows on a side, or values that are not finite.
+
+    Source:
+        Dowson & Landau 1982; Heusel et al. 2017 (arXiv:1706.08500).
     """
     x, y = _pair(x, y)
     first, other = _moments(x), _moments(y)
@@ -204,10 +214,20 @@ def frechet_interval(x: Floats, y: Floats, *, rng: np.random.Generator, resample
 
 
 def kernel_distance(x: Floats, y: Floats) -> float:
-    """Unbiased MMD² with kernel (xᵀy / d + 1)³ of (n, d), (m, d) rows (Bińkowski et al. 2018, arXiv:1801.01401).
+    """Return the unbiased MMD² of two sets of rows with kernel (xᵀy / d + 1)³.
+
+    Args:
+        x: (n, d) rows.
+        y: (m, d) rows.
+
+    Returns:
+        The distance, which may lie below 0.
 
     Raises:
         AnalysisError: unequal widths, fewer than 2 rows on a side, or values that are not finite.
+
+    Source:
+        Bińkowski et al. 2018 (arXiv:1801.01401).
     """
     x, y = _pair(x, y)
     a, b = x.astype(np.float64), y.astype(np.float64)
@@ -323,6 +343,10 @@ def compare_samples(real: Floats, fake: Floats, *, rng: Seed = 0, rows: int = RO
         rng: generator or seed of the subsets.
         rows: at most so many rows of either side are used.
         k: neighbours that a ball of precision, recall, density and coverage reaches to.
+
+    Returns:
+        The distances, with their intervals.
+
     Raises:
         AnalysisError: unequal widths, or fewer than 50 rows on a side.
     """

@@ -102,6 +102,10 @@ def count_modes(x: Floats, *, threshold: float) -> Modes:
     Args:
         x: (n, d) features.
         threshold: distance up to which two rows are duplicates.
+
+    Returns:
+        The number with its interval, and the pairs it was counted from.
+
     Raises:
         AnalysisError: fewer than 20 rows.
     """

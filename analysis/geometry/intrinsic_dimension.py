@@ -124,7 +124,7 @@ class Geometry:
 def shape_of(
     x: Floats, *, rng: Seed = 0, rows: int = ROWS, representation: str = "code", baseline: bool = False
 ) -> Shape:
-    """Measure (n, d) rows, of which at most `rows` are looked at.
+    """Measure the shape of a cloud of rows: intrinsic dimension, participation ratio, hubness.
 
     Args:
         x: (n, d) rows.
@@ -132,6 +132,9 @@ def shape_of(
         rows: the most rows.
         representation: name of what the rows are.
         baseline: whether it is one of the baselines.
+
+    Returns:
+        The figures, with their intervals.
 
     Raises:
         AnalysisError: for fewer than 50 rows, or if fewer than 30 differ.

@@ -148,7 +148,24 @@ def geodesic_path(
     tolerance: float = 1e-4,
     step: float = STEP,
 ) -> Geodesic:
-    """Find a path of `steps` codes of least energy from `start` (d,) to `end` (d,), which stay; see `shorten`."""
+    """Find a path of least energy between two codes, which stay; see `shorten`.
+
+    Args:
+        decode: codes (n, d) to images (n, h, w, c) in [0, 1].
+        start: (d,) code.
+        end: (d,) code.
+        steps: codes on the path, both ends included; at least 3.
+        along: the path to start from, one of WALKS.
+        rounds: iterations at most.
+        tolerance: share of the energy that a round must gain for another.
+        step: of the differences, as a share of the path's extent.
+
+    Returns:
+        The codes (steps, d), with the length of the path before and after.
+
+    Raises:
+        AnalysisError: fewer than 3 steps.
+    """
     if steps < 3:
         raise AnalysisError(f"a geodesic needs at least 3 steps, not {steps}")
     codes = WALKS[along](start, end, np.linspace(0, 1, steps))

@@ -89,7 +89,21 @@ def choose_along(prior: str) -> tuple[str, str]:
 def path(
     decode: Callable[[Singles], Singles], start: Floats, end: Floats, *, steps: int = 11, along: str = "lerp"
 ) -> Path:
-    """Decode `steps` codes on the way from `start` (d,) to `end` (d,), both included."""
+    """Decode codes on the way from one to another.
+
+    Args:
+        decode: codes (n, d) to images (n, h, w, c) in [0, 1].
+        start: (d,) code.
+        end: (d,) code.
+        steps: codes, both ends included; at least 2.
+        along: one of ALONG.
+
+    Returns:
+        Codes (steps, d) and images (steps, h, w, c).
+
+    Raises:
+        AnalysisError: unknown path, or fewer than 2 steps.
+    """
     if along not in ALONG:
         raise AnalysisError(f"unknown path {along!r}: known are {', '.join(ALONG)}")
     if steps < 2:

@@ -11,7 +11,16 @@ NEARLY = 1e-6  # radians from 0 or π at which sin Ω no longer divides well
 
 
 def lerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
-    """Straight line (1 − t)·start + t·end: codes (..., d), at (steps,) -> (..., steps, d)."""
+    """Return the straight line (1 − t)·start + t·end.
+
+    Args:
+        start: (..., d) codes.
+        end: (..., d) codes.
+        at: t in [0, 1], (steps,).
+
+    Returns:
+        Codes (..., steps, d).
+    """
     t = _times(at)
     a, b = _ends(start, end)
     line: Doubles = (1 - t) * a + t * b
@@ -19,13 +28,22 @@ def lerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
 
 
 def slerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
-    """Great circle [sin((1 − t)Ω)·start + sin(tΩ)·end] / sin Ω: (..., d), at (steps,) -> (..., steps, d).
+    """Return the great circle [sin((1 − t)Ω)·start + sin(tΩ)·end] / sin Ω.
 
     Ω is the angle between the two, in float64 by atan2, which is exact near 0 and π where arccos is not.
     Nearly parallel, or one of length 0: lerp. Nearly opposite: through a fixed direction orthogonal to both,
     since a straight line would pass through the origin; the length goes from the one's to the other's.
 
-    Source: Shoemake 1985, with the edge cases of White 2016 (arXiv:1609.04468).
+    Args:
+        start: (..., d) codes.
+        end: (..., d) codes.
+        at: t in [0, 1], (steps,).
+
+    Returns:
+        Codes (..., steps, d).
+
+    Source:
+        Shoemake 1985, with the edge cases of White 2016 (arXiv:1609.04468).
     """
     t = _times(at)
     a, b = _ends(start, end)
@@ -43,9 +61,18 @@ def slerp(start: Floats, end: Floats, at: Doubles) -> Doubles:
 
 
 def norm_preserving(start: Floats, end: Floats, at: Doubles) -> Doubles:
-    """The straight line, each point scaled to the length that its t asks for: (..., d), at (steps,) -> (..., steps, d).
+    """Return the straight line, each point scaled to the length that its t asks for.
 
-    Raises: AnalysisError where the line passes through the origin, where no scale helps.
+    Args:
+        start: (..., d) codes.
+        end: (..., d) codes.
+        at: t in [0, 1], (steps,).
+
+    Returns:
+        Codes (..., steps, d).
+
+    Raises:
+        AnalysisError: the line passes through the origin, where no scale helps.
     """
     line, t = lerp(start, end, at), _times(at)
     a, b = (np.linalg.norm(z, axis=-1, keepdims=True) for z in _ends(start, end))

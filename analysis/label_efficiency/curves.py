@@ -280,10 +280,22 @@ def label_efficiency_curve(
 ) -> Efficiency:
     """Predict classes with few labels and with many, beside shuffled labels; and how many baselines need.
 
-    Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that are "pixels"
-        or begin with "untrained." or "PCA" are baselines. per_class: sizes of draws; by default those of `sizes`.
+    Args:
+        train: name -> rows, the same rows in the same order for every name. Names that are "pixels" or begin with
+            "untrained." or "PCA" are baselines.
+        validation: the same of rows that choose the regularisation.
+        test: the same of rows that are scored.
+        rng: of the draws.
+        per_class: sizes of draws, in labels a class; by default those of `sizes`.
+        draws: of labelled rows, for each size.
         all_labels: also all labelled rows, once.
-    Raises: AnalysisError where there are no two classes, or a class has fewer rows than a size.
+        target: name of what is predicted.
+
+    Returns:
+        The curves, and how many labels each baseline needs.
+
+    Raises:
+        AnalysisError: there are no two classes, or a class has fewer rows than a size.
     """
     rng = as_rng(rng)
     train, validation, test, columns = checked_rows(train, validation, test, numeric=False)
@@ -303,11 +315,16 @@ def label_efficiency_curve(
 
 
 def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *, metric: Metric = ACCURACY) -> Interval:
-    """Where a baseline's curve reaches `ours`, with the sizes at which the paired difference may be 0.
+    """Find where a baseline's curve reaches ours, with the sizes at which the paired difference may be 0.
 
-    Args: ours: (draws, n) hits, or what the metric takes. curve: those of the baseline at each of `places` (k,),
-        ascending, on the same rows and draws. Returns: labels a class, NaN beyond the last place; n counts the draws of
-        `ours`.
+    Args:
+        ours: (draws, n) hits, or what the metric takes.
+        curve: those of the baseline at each of `places`, on the same rows and draws.
+        places: (k,) labels a class, ascending.
+        metric: what is compared.
+
+    Returns:
+        Labels a class, NaN beyond the last place; n counts the draws of `ours`.
     """
     ours, curve = _draws(ours, "ours"), [_draws(theirs, "a size of the curve") for theirs in curve]
     places = as_point(as_vector(places, "places"), "places")
@@ -352,8 +369,20 @@ def few_labels(
 ) -> FewLabels:
     """Compare representations on `per_class` labels a class; `analysis.label_efficiency.curves` has the whole curve.
 
-    Args: train, validation, test: name -> rows, the same rows in the same order for every name. Names that
-        are "pixels" or begin with "untrained." or "PCA" are baselines.
+    Args:
+        train: name -> rows, the same rows in the same order for every name. Names that are "pixels" or begin with
+            "untrained." or "PCA" are baselines.
+        validation: the same of rows that choose the regularisation.
+        test: the same of rows that are scored.
+        rng: of the draws.
+        per_class: labels a class.
+        draws: of labelled rows.
+
+    Returns:
+        Accuracy of each representation, with paired differences.
+
+    Raises:
+        AnalysisError: there are no two classes, or a class has fewer rows.
     """
     rng = as_rng(rng)
 

@@ -238,9 +238,22 @@ def number_efficiency(
 ) -> Efficiency:
     """Predict a number with few labelled rows and with many, beside shuffled ones and the mean, as `label_efficiency`.
 
-    Args: train, validation, test: name -> rows, y (n,) without unknown values. rows: sizes of draws; by default those
-        of `amounts`.
-    Raises: AnalysisError where there are too few rows for a draw.
+    Args:
+        train: name -> rows, y (n,) without unknown values, the same rows in the same order for every name. Names that
+            are "pixels" or begin with "untrained." or "PCA" are baselines.
+        validation: the same of rows that choose the regularisation.
+        test: the same of rows that are scored.
+        rng: of the draws.
+        rows: sizes of draws; by default those of `amounts`.
+        draws: of labelled rows, for each size.
+        all_labels: also all labelled rows, once.
+        target: name of what is predicted.
+
+    Returns:
+        The curves, and how many rows each baseline needs.
+
+    Raises:
+        AnalysisError: too few rows for a draw, or numbers that do not vary.
     """
     rng = as_rng(rng)
     train, validation, test, _ = checked_rows(train, validation, test, numeric=True)

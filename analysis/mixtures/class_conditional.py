@@ -38,14 +38,30 @@ class ClassMixtures:
     names: tuple[str, ...] = ()  # of the classes, as they were given
 
     def log_joint(self, codes: Floats) -> Doubles:
-        """log p(y) + log p(z | y) of (n, d) codes: (n, c)."""
+        """Return log p(y) + log p(z | y) for every class y.
+
+        Args:
+            codes: z, (n, d).
+
+        Returns:
+            (n, classes), in nats.
+        """
         inner = codes if self.pca is None else self.pca.project(codes)
         densities = np.stack([mixture.log_density(inner) for mixture in self.mixtures], axis=1)
         joint: Doubles = densities + np.log(self.shares)
         return joint
 
     def sample(self, index: int, count: int, *, rng: np.random.Generator) -> Doubles:
-        """Draw (count, d) codes of the class at `index`."""
+        """Draw codes of a class.
+
+        Args:
+            index: of the class, from 0.
+            count: how many.
+            rng: draws them.
+
+        Returns:
+            Codes (count, d).
+        """
         drawn = self.mixtures[index].gaussians.draw(count, rng=rng)
         return drawn if self.pca is None else self.pca.restore(drawn).astype(np.float64)
 
@@ -67,7 +83,19 @@ class ByClass:
     baselines: tuple[Baseline, ...] = ()  # accuracy of the same on pixels and on the untrained network's codes
 
     def draw(self, count: int, *, label: str, rng: np.random.Generator) -> Singles:
-        """Draw (count, D) codes of a class. Raises: AnalysisError where it has no mixture."""
+        """Draw codes of a class.
+
+        Args:
+            count: how many.
+            label: name of the class.
+            rng: draws them.
+
+        Returns:
+            Codes (count, D).
+
+        Raises:
+            AnalysisError: the class has no mixture.
+        """
         if label not in self.classes:
             raise AnalysisError(f"no mixture is of class {label!r}: there are {listed(self.classes, quote=True)}")
         index = self.classes.index(label)
@@ -78,11 +106,22 @@ class ByClass:
 def fit_class_mixtures(
     codes: Floats, labels: Ints, *, rng: Seed = 0, components: Sequence[int] = COMPONENT_GRID, restarts: int = 1
 ) -> ClassMixtures:
-    """Fit a mixture, chosen by BIC, to the (n, d) codes of every class; `labels` (n,) of any kind.
+    """Fit a mixture, chosen by BIC, to the codes of every class.
 
     Rows without a label, or with -1 among other whole numbers than 1, belong to no class.
 
-    Raises: AnalysisError where fewer than two classes have MIN_ROWS_PER_CLASS rows.
+    Args:
+        codes: (n, d).
+        labels: (n,) of any kind.
+        rng: of the starts.
+        components: numbers of components to try.
+        restarts: starts of each fit.
+
+    Returns:
+        The mixtures, one a class.
+
+    Raises:
+        AnalysisError: fewer than two classes have MIN_ROWS_PER_CLASS rows.
     """
     rng = as_rng(rng)
     codes = as_codes(codes)
@@ -156,6 +195,10 @@ def by_class(
         decode: codes (s, D) to images; None shows none.
         shown: codes that are drawn and decoded for each class.
         baseline_codes: name of another representation -> its train and test rows.
+
+    Returns:
+        The mixtures, their accuracy as a classifier beside baselines, and decoded draws.
+
     Raises:
         AnalysisError: for codes and labels that do not fit together, or fewer than two classes with rows enough.
     """

@@ -75,7 +75,19 @@ class Mixture:
         return Gaussians(self.weights, must(self.back).inner(self.means), self.covariances, self.covariance)
 
     def draw(self, count: int, *, component: int | None = None, rng: np.random.Generator) -> Singles:
-        """Draw (count, D) codes of a component, from 0; None is any. Raises: AnalysisError where there is none such."""
+        """Draw codes from the mixture.
+
+        Args:
+            count: how many.
+            component: number from 0 of the one that all are of; None is any.
+            rng: draws them.
+
+        Returns:
+            Codes (count, D).
+
+        Raises:
+            AnalysisError: there is no such component.
+        """
         back, gaussians = must(self.back), self.gaussians
         if component is None:
             counts = rng.multinomial(count, self.weights / self.weights.sum())

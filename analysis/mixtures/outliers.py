@@ -42,12 +42,23 @@ TAILS = (0.9, 0.98), (0.95, 0.99)  # quantiles between which the tail is measure
 def outlier_scores(
     fitted: FittedMixture, codes: Floats, references: Floats, *, rows: Ints | None = None, among: int = 0
 ) -> Outliers:
-    """Score (n, d) codes under a mixture beside (m, d) references, which should be held out from its fit.
+    """Score codes under a mixture beside references, which should be held out from its fit.
 
-    q = (1 + #{references at least as unusual}) / (1 + m), the conformal p-value (Vovk, Gammerman & Shafer 2005),
-    exact for a row exchangeable with the references whatever the mixture is.
+    q = (1 + #{references at least as unusual}) / (1 + m), the conformal p-value, exact for a row exchangeable with the
+    references whatever the mixture is.
 
-    Args: rows: (n,) names of the codes; by default their places. among: rows looked at in all; by default n.
+    Args:
+        fitted: the mixture.
+        codes: (n, d).
+        references: (m, d).
+        rows: (n,) names of the codes; by default their places.
+        among: rows looked at in all; by default n.
+
+    Returns:
+        Scores and quantiles (n,), the most unusual first.
+
+    Source:
+        Vovk, Gammerman & Shafer 2005.
     """
     codes, references = as_codes(codes), as_codes(references, "references")
     if codes.shape[1] != references.shape[1]:

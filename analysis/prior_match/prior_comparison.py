@@ -85,6 +85,9 @@ def compare_with_prior(
         name: of the part.
         rows: the most rows of each.
         draws: from any prior, as a function or as (m, d) independent rows.
+
+    Returns:
+        Test statistics of the codes, and of draws beside draws.
     """
     rng = as_rng(rng)
     codes = as_codes(codes)

@@ -64,6 +64,9 @@ def two_sample(
         repeats: number of permutations.
         projections: number of directions of the sliced distance.
 
+    Returns:
+        The statistics, each with its p-value.
+
     Raises:
         AnalysisError: for fewer than 10 rows on a side or unequal widths.
 

@@ -108,19 +108,52 @@ class Probe:
         return self._fitted.labels
 
     def predict(self, x: npt.ArrayLike) -> AnyArray:
-        """The label, as it was given, or the number of each row (n, d): (n,)."""
+        """Predict labels, as they were given, or numbers.
+
+        Args:
+            x: (n, d) rows.
+
+        Returns:
+            (n,).
+        """
         return self._fitted.predict(x)
 
     def predict_proba(self, x: npt.ArrayLike) -> Doubles:
-        """Probabilities (n, k) of a logistic probe, or neighbours' shares. Raises: AnalysisError for other probes."""
+        """Predict probabilities of classes; of a nearest-neighbour probe the neighbours' shares.
+
+        Args:
+            x: (n, d) rows.
+
+        Returns:
+            (n, k).
+
+        Raises:
+            AnalysisError: other probes give none.
+        """
         return self._fitted.predict_proba(x)
 
     def decision_function(self, x: npt.ArrayLike) -> Doubles:
-        """Scores of classes (n, k), or numbers (n,), of rows (n, d)."""
+        """Score classes, or predict numbers.
+
+        Args:
+            x: (n, d) rows.
+
+        Returns:
+            (n, k), or (n,) numbers.
+        """
         return self._fitted.scores(x)
 
     def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike, *, rng: Seed = 0) -> Interval:
-        """Accuracy, or R² of numbers, on other rows (n, d) and their labels (n,), with its 95 % interval."""
+        """Measure accuracy, or R² of numbers, on other rows.
+
+        Args:
+            x: (n, d) rows.
+            y: (n,) labels or numbers.
+            rng: of the bootstrap, for numbers.
+
+        Returns:
+            The figure with its 95 % interval.
+        """
         scores = self.decision_function(x)
         if not len(self.labels):
             numbers = as_targets(y, "y")

@@ -162,6 +162,9 @@ def latent_map(
         k: neighbours in the trustworthiness.
         epochs: of UMAP; its own choice unless given.
 
+    Returns:
+        The points (n, 2), with trustworthiness and the accuracy of neighbours.
+
     Raises:
         AnalysisError: as of `place`, or labels do not fit the codes.
     """

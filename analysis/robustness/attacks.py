@@ -94,13 +94,16 @@ class Robustness:
 
 
 def linear_target(name: str, weights: Floats, bias: Floats, *, baseline: bool = False) -> Target:
-    """A softmax classifier of pixels as they are.
+    """Make a softmax classifier of pixels as they are.
 
     Args:
         name: as figures call it.
         weights: (h · w · c, k).
         bias: (k,).
         baseline: whether it is a baseline.
+
+    Returns:
+        The classifier, to be attacked.
 
     Raises:
         AnalysisError: values are not finite, or shapes do not fit.
@@ -225,6 +228,9 @@ def accuracy_under_attack(
         classes: (k,) names, where they are known.
         notes: sentences for the result.
         progress: called with what is attacked.
+
+    Returns:
+        Accuracy at each epsilon, with its interval, for each classifier.
 
     Raises:
         AnalysisError: there are no images, or epsilons do not ascend in (0, 1].

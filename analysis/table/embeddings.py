@@ -149,7 +149,14 @@ class Embeddings:
         return (self.code, *layers)
 
     def untrained(self, name: str) -> str | None:
-        """The column of the untrained network's values of representation `name`, if the table has it."""
+        """Name the column of the untrained network's values.
+
+        Args:
+            name: of a representation.
+
+        Returns:
+            The column, or None where the table has none.
+        """
         column = f"untrained.{name}"
         return column if column in self.vector_columns else None
 
@@ -168,7 +175,14 @@ class Embeddings:
         return (h, w, c) if h * w * c == self.width("pixels") else None
 
     def width(self, name: str) -> int:
-        """Number of values in each row of a vector column."""
+        """Count the values in each row of a vector column.
+
+        Args:
+            name: of the column.
+
+        Returns:
+            d.
+        """
         if name not in self.vector_columns:
             self._refuse(name, self.vector_columns, "--code COLUMN")
         return self._table.width(name)
@@ -208,9 +222,17 @@ class Embeddings:
     # Columns ----------------------------------------------------------------------------------------
 
     def vectors(self, name: str, rows: Ints | None = None) -> Singles:
-        """Read a vector column as (m, d) float32, of `rows` in any order, or of all; uint8 becomes [0, 1].
+        """Read a vector column; uint8 becomes [0, 1].
 
-        Raises: AnalysisError where the column is missing or holds values that are missing, not finite or huge.
+        Args:
+            name: of the column.
+            rows: (m,) positions in any order; all unless given.
+
+        Returns:
+            (m, d) float32.
+
+        Raises:
+            AnalysisError: the column is missing, or holds values that are missing, not finite or huge.
         """
         if name not in self.vector_columns:
             self._refuse(name, self.vector_columns, "--code COLUMN")
@@ -223,9 +245,14 @@ class Embeddings:
         return read_vectors(self._table, name, rows)
 
     def matrix(self, name: str, rows: Ints) -> Singles:
-        """`vectors` where they fit in memory, else a `Stream` in their place, for those that go through rows in blocks.
+        """Read `vectors` where they fit in memory, else a `Stream` for those that go through rows in blocks.
 
-        Args: rows: (m,) positions, ascending.
+        Args:
+            name: of the column.
+            rows: (m,) positions, ascending.
+
+        Returns:
+            (m, d) float32, in memory or streamed.
         """
         if name not in self.vector_columns or fits(len(rows), self.width(name)):
             return self.vectors(name, rows)
@@ -257,7 +284,14 @@ class Embeddings:
         return long_enough(self.n, self.blocks or 1, self.continuous_code, self.values_in_order)
 
     def continuous_code(self, rows: Ints) -> Singles:
-        """The code's continuous columns of `rows`: (m, d)."""
+        """Read the code's continuous columns.
+
+        Args:
+            rows: (m,) positions.
+
+        Returns:
+            (m, d) float32.
+        """
         return self.vectors(self.code, rows)[:, self.continuous]
 
     @property
@@ -272,7 +306,14 @@ class Embeddings:
         return columns
 
     def representatives(self, seed: int) -> Ints:
-        """Rank of every row; the first of a group's rows stands for it: a drawn one, or the middle one of a block."""
+        """Rank all rows; the first of a group's rows stands for it: a drawn one, or the middle one of a block.
+
+        Args:
+            seed: of the draw.
+
+        Returns:
+            (n,) ranks.
+        """
         if self.blocks is not None and self.groups is not None:
             return middle_order(self.groups)
         return drawn_order(self.n, seed)
@@ -335,7 +376,14 @@ class Embeddings:
         return lacking and not self.metadata and self.n >= MIN_SPLIT_ROWS
 
     def rows(self, split: str | None = None) -> Ints:
-        """Positions of the rows of a split, or of all rows."""
+        """Return the rows of a split.
+
+        Args:
+            split: its name; None is all rows.
+
+        Returns:
+            (m,) positions, ascending.
+        """
         return np.arange(self.n) if split is None else np.flatnonzero(self.split == split)
 
     @property
@@ -362,9 +410,17 @@ class Embeddings:
         return self._table.kinds.get(self.label) in SCALAR and not self.continuous_label
 
     def column(self, name: str = "", *, option: str = "--label COLUMN") -> Column:
-        """Read a label ("" means the label) or attribute column of all rows; `option` is what named it.
+        """Read a label or attribute column of all rows.
 
-        Raises: AnalysisError where there is no such column, or a label column without a single label.
+        Args:
+            name: of the column; "" is the label.
+            option: what the user named it by, for messages.
+
+        Returns:
+            The column.
+
+        Raises:
+            AnalysisError: there is no such column, or it is a label column without a single label.
         """
         if not name and self.continuous_label:
             raise AnalysisError(self.continuous_label)
@@ -412,7 +468,14 @@ class Embeddings:
         return Column(name=name, kind="numeric", values=values, categories=())
 
     def ids(self, rows: Ints) -> Strings:
-        """The table's ids of `rows`, or their positions where it has none: (m,)."""
+        """Read the table's ids, or positions where it has none.
+
+        Args:
+            rows: (m,) positions.
+
+        Returns:
+            (m,) texts.
+        """
         if not self.has_ids:
             return np.array([str(row) for row in rows], dtype=np.str_)
         wanted, back = np.unique(rows, return_inverse=True)
@@ -420,7 +483,14 @@ class Embeddings:
         return np.array(values, dtype=np.str_)[back]
 
     def picture_bytes(self, rows: Ints) -> list[bytes] | None:
-        """Encoded thumbnails of `rows` (ascending), or None where the table has no pictures."""
+        """Read encoded thumbnails.
+
+        Args:
+            rows: (m,) positions, ascending.
+
+        Returns:
+            m encoded pictures, or None where the table has none.
+        """
         for name in ("thumbnail", "image"):
             if self._table.kinds.get(name) == "picture":
                 values = self._table.values(name, rows)

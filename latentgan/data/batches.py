@@ -145,7 +145,15 @@ class Batches:
         return self._streams[name]
 
     def stream(self, name: str, positions: np.ndarray | None = None) -> Stream:
-        """Return the stream of that name, made on first use over the given positions of `rows` (or all)."""
+        """Return the stream of a name, made on first use.
+
+        Args:
+            name: of the stream; a checkpoint keeps its place under it.
+            positions: (m,) positions of `rows` that it draws from; all unless given.
+
+        Returns:
+            The stream, whose `next` is a minibatch.
+        """
         if name not in self._streams:
             chosen = np.arange(len(self.rows)) if positions is None else positions
             self.counters.setdefault(name, 0)
@@ -153,7 +161,14 @@ class Batches:
         return self._streams[name]
 
     def gather(self, positions: Tensor) -> Batch:
-        """Return the batch of the given positions of `rows`, (n,) int64 on the device."""
+        """Return the batch of some positions of `rows`.
+
+        Args:
+            positions: (n,) int64 on the device.
+
+        Returns:
+            n images, with their labels and attributes where there are any.
+        """
         labels = None if self._labels is None else self._labels.index_select(0, positions)
         attributes = None if self._attributes is None else self._attributes.index_select(0, positions)
         image, index = self._pixels.gather(positions), self._index.index_select(0, positions)

@@ -60,6 +60,9 @@ def load_source(
         download: whether a named set may be fetched.
         progress: whether to show bars on a terminal.
 
+    Returns:
+        The source: images, labels, attributes and a split.
+
     Raises:
         DataError: one sentence that names the file, row or value, and the way out.
     """

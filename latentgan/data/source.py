@@ -117,7 +117,14 @@ class ImageSource:
         return len(self.images)
 
     def rows(self, split: str | None = None) -> np.ndarray:
-        """Indices (int64, ascending) of the rows of a split; None means all rows."""
+        """Return the rows of a split.
+
+        Args:
+            split: "train", "validation" or "test"; None is all.
+
+        Returns:
+            (m,) int64 positions, ascending.
+        """
         return np.arange(len(self)) if split is None else np.flatnonzero(self.split == split)
 
     @property
@@ -128,7 +135,15 @@ class ImageSource:
         return group_codes(self.name, Columns(self.attributes, self.attribute_kinds), self.group, len(self))
 
     def one_of_each(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return one of `rows` for each group, drawn at random and ascending, so that scores count groups; else all."""
+        """Draw one row of each group, so that scores count groups; all rows where there are no groups.
+
+        Args:
+            rows: (m,) positions to draw from.
+            rng: draws them.
+
+        Returns:
+            Positions, ascending.
+        """
         groups = self.groups
         if groups is None:
             return rows
@@ -137,6 +152,12 @@ class ImageSource:
 
     def conditioned_on(self, names: Sequence[str]) -> ImageSource:
         """Return the same images with these attributes as the condition of networks, see `Condition`.
+
+        Args:
+            names: of attributes; none leaves the source as it is.
+
+        Returns:
+            The source with a condition vector for each image.
 
         Raises:
             DataError: there is no such attribute, or it is the same on all training images.
@@ -150,7 +171,15 @@ class ImageSource:
         return replace(self, spec=replace(self.spec, attributes=conditions), condition_values=values)
 
     def tensor(self, rows: np.ndarray | Sequence[int], device: Any = "cpu") -> Tensor:
-        """Return the given rows as the model sees them: (n, c, h, w) float32 in [-1, 1] on the device."""
+        """Return images as networks see them.
+
+        Args:
+            rows: (n,) positions, in any order.
+            device: where they are needed.
+
+        Returns:
+            (n, c, h, w) float32 in [-1, 1].
+        """
         import torch
 
         from latentgan.data.tensors import to_model
@@ -162,12 +191,15 @@ class ImageSource:
     def slices(
         self, rows: np.ndarray | None = None, *, size: int = 512, device: Any = "cpu"
     ) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield (rows, images) in order, `size` rows at a time, so that memory does not grow with the set.
+        """Go through images in order, so that memory does not grow with the set.
 
         Args:
             rows: (m,) rows; all unless given.
             size: rows of a slice.
             device: where the images are needed.
+
+        Yields:
+            Positions (m,) and their images (m, c, h, w) in [-1, 1].
         """
         rows = self.rows() if rows is None else np.asarray(rows, dtype=np.int64)
         for start in range(0, len(rows), size):

@@ -49,13 +49,24 @@ class Family(nn.Module):
         """
 
     def step(self, batches: Batches, update: Update) -> None:
-        """Play one iteration: draw minibatches, compute terms, call `update` as often as the algorithm says."""
+        """Play one iteration: draw minibatches, compute terms, call `update` as often as the algorithm says.
+
+        Args:
+            batches: minibatches, by `next(batches)` or of a named stream.
+            update: takes the terms of each player who moves.
+        """
         raise NotImplementedError
 
     def represent(self, x: Tensor) -> Tensor | None:
-        """Run the feature networks once on images x (n, c, h, w) and return the codes (n, d), if there are any.
+        """Run the feature networks once.
 
         Hooks on the layers named by `feature_layers` see their outputs during this one pass.
+
+        Args:
+            x: images (n, c, h, w) in [-1, 1].
+
+        Returns:
+            Codes (n, d), or None where the family has no encoder.
         """
         return self.encode(x) if isinstance(self, Encodes) else None
 
@@ -64,9 +75,12 @@ class Family(nn.Module):
         return self if isinstance(self, Scores) else None
 
     def rehearse(self, x: Tensor) -> None:
-        """Run every network as an iteration would, on images x and a draw from the prior, without a move.
+        """Run every network as an iteration would, without a move, on images and a draw from the prior.
 
         Batch norm's statistics are recomputed by this; a family whose other networks have batch norm overrides it.
+
+        Args:
+            x: images (n, c, h, w) in [-1, 1].
         """
         self.represent(x)
         if isinstance(self, Decodes):
@@ -210,7 +224,13 @@ def family_names() -> list[str]:
 
 
 def load_family(name: str) -> type[Family]:
-    """Return the family of a name: a file of this folder, or "my_lab.models:MyGAN" for a foreign class.
+    """Return the family of a name.
+
+    Args:
+        name: a file of latentgan/families, or "my_lab.models:MyGAN" for a foreign class.
+
+    Returns:
+        The class.
 
     Raises:
         ConfigError: no such family; names the nearest and lists the known ones.
@@ -233,6 +253,14 @@ def configure(name: str, tables: Mapping[str, Any] | None = None, /, **more: Map
     """Return the configuration of a run of family `name`; what is not given takes its default.
 
         configure("bigan", family={"latent": 16}, training={"total_images": 64_000})
+
+    Args:
+        name: of the family, or "my_lab.models:MyGAN".
+        tables: settings by table, as a TOML file has them.
+        **more: further tables, which go before `tables`: family, training, data.
+
+    Returns:
+        The configuration, complete and checked.
 
     Raises:
         ConfigError: an unknown family or setting, or a value out of range.

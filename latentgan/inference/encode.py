@@ -79,6 +79,9 @@ def encode_table(
         advance: called with the number of rows that were encoded since the last call.
         note: called with a sentence on images that were moved to the train split, since the model was trained on them.
 
+    Returns:
+        The path of the table.
+
     Raises:
         ConfigError: unknown feature layers, or images of another size than the model takes, or `out` is there and is
             no table of codes.

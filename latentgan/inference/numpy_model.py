@@ -64,6 +64,9 @@ class NumpyModel:
             family: a foreign family "module:Class" must be named by you; a file never names code to import.
             untrained: load the run's weights of iteration 0 instead, the baseline of features.
 
+        Returns:
+            The model, in evaluation mode.
+
         Raises:
             CheckpointError: no model there, damaged, or of a foreign family that was not named.
         """
@@ -105,7 +108,13 @@ class NumpyModel:
         return self.family.prior.width
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Return codes (n, d) float32 of images (n, h, w, c), uint8 or float in [0, 1].
+        """Encode images.
+
+        Args:
+            images: (n, h, w, c), uint8 or float in [0, 1].
+
+        Returns:
+            Codes (n, d) float32.
 
         Raises:
             ConfigError: the family has no encoder, or the images are of another size.
@@ -116,7 +125,13 @@ class NumpyModel:
         return self._map(lambda x: family.encode(x), self._batches(images), self.code_width)
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        """Return class probabilities (n, K) float32 of images (n, h, w, c), uint8 or float in [0, 1].
+        """Name the classes of images.
+
+        Args:
+            images: (n, h, w, c), uint8 or float in [0, 1].
+
+        Returns:
+            Probabilities (n, K) float32.
 
         Raises:
             ConfigError: the family names no classes, or the images are of another size.
@@ -128,7 +143,13 @@ class NumpyModel:
         return self._map(lambda x: family.classify(x), self._batches(images), width)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Return images (n, h, w, c) float32 in [0, 1] of codes (n, d).
+        """Decode codes.
+
+        Args:
+            codes: (n, d).
+
+        Returns:
+            Images (n, h, w, c) float32 in [0, 1].
 
         Raises:
             ConfigError: the family has no decoder, or the codes are of another width.
@@ -162,7 +183,14 @@ class NumpyModel:
         return self.spec.attributes if attribute_columns(self.family) else ()
 
     def attribute_values(self, codes: np.ndarray) -> dict[str, list[Any]]:
-        """Return the values (n) of each attribute that codes (n, d) ask for, in its own unit."""
+        """Read the attributes that codes ask for.
+
+        Args:
+            codes: (n, d).
+
+        Returns:
+            n values for each attribute, in its own unit.
+        """
         columns = attribute_columns(self.family)
         return {attribute.name: attribute.decode(codes[:, columns[attribute.name]]) for attribute in self.attributes}
 
@@ -180,7 +208,7 @@ class NumpyModel:
         component: int | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> np.ndarray:
-        """Return n codes drawn from the prior, (n, d) float32; the same for the same seed.
+        """Draw codes from the prior; the same seed gives the same codes.
 
         Args:
             n: how many.
@@ -189,6 +217,9 @@ class NumpyModel:
             component: number, from 0, of the prior's component that all are drawn from; None is any.
             attributes: values, as texts in their own units, that all ask for; others are those of training images.
 
+        Returns:
+            Codes (n, d) float32.
+
         Raises:
             ConfigError: nothing of the kind can be asked for, or there is none of this name, number or value.
         """
@@ -196,11 +227,19 @@ class NumpyModel:
         return draw_codes(self.family, n, seed=seed, name=self.about.get("name", "model"), **request)
 
     def sample(self, n: int, **request: Any) -> np.ndarray:
-        """Return n images drawn from the prior, (n, h, w, c) float32 in [0, 1]; arguments and errors as of `draw`."""
+        """Draw images from the prior; errors are those of `draw`.
+
+        Args:
+            n: how many.
+            **request: keywords of `draw`.
+
+        Returns:
+            Images (n, h, w, c) float32 in [0, 1].
+        """
         return self.decode(self.draw(n, **request))
 
     def sample_attribute(self, rows: int, columns: int, *, seed: int = 0, label: str | None = None) -> np.ndarray:
-        """Return rows of images that differ in the first attribute alone, (rows · m, h, w, c) float32 in [0, 1].
+        """Draw rows of images that differ in the first attribute alone.
 
         Along a row it takes m values, see `Condition.steps`: of a number `columns`, from 5th to 95th percentile.
 
@@ -209,25 +248,44 @@ class NumpyModel:
             columns: number of values that a numeric attribute takes.
             seed: seed of the draw.
             label: class that all ask for, by name.
+
+        Returns:
+            Images (rows · m, h, w, c) float32 in [0, 1], row by row.
         """
         return self.decode(vary_first_attribute(self.family, self.draw(rows, seed=seed, label=label), columns))
 
     def sample_classes(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """Return n images of every class, class by class, (classes · n, h, w, c) float32 in [0, 1].
+        """Draw images of every class; the i-th of each class is of the same code but for the label.
 
-        The i-th image of each class is of the same code but for the label.
+        Args:
+            n: images of each class.
+            seed: of the draw.
+
+        Returns:
+            Images (classes · n, h, w, c) float32 in [0, 1], class by class.
         """
         return self.decode(codes_of_each_class(self.family, self.draw(n, seed=seed), len(self.classes)))
 
     def sample_components(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """Return n images of each component, one component after the other, (components · n, h, w, c).
+        """Draw images of every component of the prior; the i-th of each are of the same noise.
 
-        The i-th images of all components are of the same noise.
+        Args:
+            n: images of each component.
+            seed: of the draw.
+
+        Returns:
+            Images (components · n, h, w, c) float32 in [0, 1], one component after the other.
         """
         return np.concatenate([self.sample(n, seed=seed, component=k) for k in range(self.components)])
 
     def component(self, images: np.ndarray) -> np.ndarray:
-        """Return the component that each image is of, argmax_i N(E(x); μ_i, σ_i): (n, h, w, c) → (n,) int64.
+        """Find the component that each image is of, argmax_i N(E(x); μ_i, σ_i).
+
+        Args:
+            images: (n, h, w, c), uint8 or float in [0, 1].
+
+        Returns:
+            (n,) int64, from 0.
 
         Raises:
             ConfigError: there is no encoder or no learned mixture, or the images are of another size.
@@ -245,7 +303,14 @@ class NumpyModel:
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
     def score(self, codes: np.ndarray, images: np.ndarray | None = None) -> np.ndarray:
-        """Return the discriminator's logits (n,) of images (n, h, w, c), by default of those that codes (n, d) make.
+        """Score how real images are to the discriminator.
+
+        Args:
+            codes: (n, d).
+            images: (n, h, w, c), uint8 or float in [0, 1]; by default those that the codes make.
+
+        Returns:
+            Logits (n,).
 
         Raises:
             ConfigError: the family has no discriminator of images.
@@ -267,12 +332,15 @@ class NumpyModel:
         return self.family.critic() is not None
 
     def features(self, images: np.ndarray, names: Sequence[str], *, pool: int = 0) -> dict[str, np.ndarray]:
-        """Return feature layers of images (n, h, w, c) by name, each (n, width) float32, from one pass.
+        """Compute feature layers of images in one pass.
 
         Args:
-            images: uint8 or float in [0, 1].
+            images: (n, h, w, c), uint8 or float in [0, 1].
             names: "network.layer", see `feature_names`.
             pool: max-pool convolutional layers to pool × pool cells first (DCGAN's probe: 4); 0 flattens them whole.
+
+        Returns:
+            Layers by name, each (n, width) float32.
         """
         with self.tap(names, pool=pool) as represent:
             parts = [
@@ -282,10 +350,20 @@ class NumpyModel:
 
     @contextmanager
     def tap(self, names: Sequence[str], *, pool: int = 0) -> Iterator[Any]:
-        """Give a function from images (n, c, h, w) in [-1, 1] to {"code": …, name: …}, each (n, …), in one pass.
+        """Give a function that computes code and feature layers of images in one pass.
 
         Hooks live as long as the context; weights under spectral norm are computed once for all passes. The function
         may be called from several threads at once.
+
+        Args:
+            names: "network.layer", see `feature_names`.
+            pool: max-pool convolutional layers to pool × pool cells first; 0 leaves them.
+
+        Yields:
+            A function from images (n, c, h, w) in [-1, 1] to {"code": …, name: …}, each (n, …).
+
+        Raises:
+            ConfigError: no such layer.
         """
         layers = self.family.feature_layers()
         for name in names:

@@ -32,7 +32,7 @@ def fit_encoder(
     show_progress: bool = True,
     command: str = "",
 ) -> Path:
-    """Train an encoder that undoes the generator of `run`, as a new run of family latent_regressor; return its folder.
+    """Train an encoder that undoes the generator of a run, as a new run of family latent_regressor.
 
     The generator, and whatever else `run` trained, is copied and stands still. A killed fit goes on with `resume`.
 
@@ -43,6 +43,9 @@ def fit_encoder(
         source: the images that `run` was trained on, for pictures and records; by default those that it names.
         show_progress: draw a progress bar.
         command: what the user typed, for the records.
+
+    Returns:
+        The folder of the new run.
 
     Raises:
         ConfigError: the family has an encoder, or is a foreign one.

@@ -74,7 +74,7 @@ def iterations(
     start: int = 0,
     precision: str = "fp32",
 ) -> Iterator[int]:
-    """Iterate without end; yield the number of each iteration after it, from start + 1.
+    """Iterate without end.
 
     Args:
         family: on its device, in training mode.
@@ -84,6 +84,9 @@ def iterations(
         total_images: length of the run in images, for schedules.
         start: number of iterations before these.
         precision: "fp32" or "bf16" (autocast around the step).
+
+    Yields:
+        The number of each iteration after it, from start + 1.
 
     Raises:
         ConfigError: the family draws no minibatches.
@@ -130,7 +133,7 @@ def train(
     show_progress: bool = True,
     command: str = "",
 ) -> Path:
-    """Train a family into a new run folder and return the folder.
+    """Train a family into a new run folder.
 
     Args:
         config: the resolved configuration.
@@ -140,6 +143,9 @@ def train(
             untrained/NAME for the untrained network that is kept as a baseline.
         show_progress: draw a progress bar.
         command: what the user typed, for the records.
+
+    Returns:
+        The folder.
 
     Raises:
         ConfigError: `out` is not empty, the device is missing, the source holds points, its images do not fit the
@@ -195,6 +201,9 @@ def resume(
         show_progress: draw a progress bar.
         command: what the user typed, for the records.
         family: a foreign family "module:Class" must be named again, since a file never names code to import.
+
+    Returns:
+        The folder.
 
     Raises:
         CheckpointError: not a run folder, damaged, or the images are not the same ones.

@@ -44,13 +44,20 @@ def from_arrays(
     """Make a source of arrays that are already in memory.
 
     Args:
-        images: (n, h, w) or (n, h, w, c) or (n, c, h, w); uint8 (kept without a copy, memory maps too), or
-            numbers in [0, 1] or [0, 255].
+        images: (n, h, w) or (n, h, w, c) or (n, c, h, w); uint8 (kept without a copy, memory maps too), or numbers in
+            [0, 1] or [0, 255].
         labels: (n,) integers or texts; -1, NaN, None or "" mean unlabelled.
         classes: names of the integer labels 0, 1, …; default: the values themselves.
         attributes: columns (n,) of numbers, booleans or texts.
         split: (n,) of "train", "validation", "test"; default: drawn, stratified by label.
         group: the attribute whose rows of equal value a drawn split keeps together.
+        name: of the source, in messages and records.
+        size: side in pixels to resize to.
+        crop: whether images that are not square are cut to their centre square.
+        channels: 1 makes images grey, 3 makes them RGB.
+
+    Returns:
+        The source, with n rows.
 
     Raises:
         DataError: a shape, range or value cannot be used; the sentence names it.
