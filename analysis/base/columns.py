@@ -18,9 +18,12 @@ class Column:
     """A label or attribute: of the whole table, or of the rows that the report shows (Overview.rows)."""
 
     name: str
-    kind: str  # "class", "boolean", "numeric" or "text"
-    values: Doubles  # (n,): the number; for class, boolean and text an index into `categories`; NaN = missing
-    categories: tuple[str, ...]  # empty for numeric columns
+    kind: str
+    """"class", "boolean", "numeric" or "text"."""
+    values: Doubles
+    """(n,): the number; for class, boolean and text an index into `categories`; NaN = missing."""
+    categories: tuple[str, ...]
+    """Empty for numeric columns."""
 
     @property
     def present(self) -> Bools:
@@ -63,6 +66,8 @@ class RowValues:
     """A value of some rows of a table that an analysis found, for the report to show and colour by."""
 
     name: str
-    rows: Ints  # (n,) positions in the table, ascending
-    values: AnyArray  # (n,) numbers, or positions among the categories
+    rows: Ints
+    """(n,) positions in the table, ascending."""
+    values: AnyArray
+    """(n,) numbers, or positions among the categories."""
     categories: tuple[str, ...] = ()

@@ -21,8 +21,10 @@ UNLABELLED = -1
 class Classes:
     """Labels of one kind and the classes that they name."""
 
-    values: AnyArray  # (k,) the labels themselves, sorted
-    names: tuple[str, ...]  # how they are written
+    values: AnyArray
+    """(k,) the labels themselves, sorted."""
+    names: tuple[str, ...]
+    """How they are written."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -47,8 +47,10 @@ Loss = Callable[[Singles, Any], tuple[float, Singles]]
 class Scaler:
     """Standardisation by training rows, in their precision; constant columns become 0."""
 
-    mean: Floats  # (d,)
-    scale: Floats  # (d,)
+    mean: Floats
+    """(d,)."""
+    scale: Floats
+    """(d,)."""
 
     def __call__(self, x: Floats) -> Singles:
         """Standardise (n, d) rows to float32, which what is far from 0 becomes only when its mean is gone."""
@@ -85,8 +87,10 @@ def _scaler(mean: Doubles, deviation: Doubles, precision: np.dtype[Any]) -> Scal
 class Linear:
     """x W + b."""
 
-    weights: Singles  # (d, k)
-    bias: Singles  # (k,)
+    weights: Singles
+    """(d, k)."""
+    bias: Singles
+    """(k,)."""
 
     def __call__(self, x: Singles) -> Singles:
         """Scores of (n, d) standardised rows: (n, k)."""

@@ -24,10 +24,14 @@ ROUNDING = 2.0**-22  # of float32 sums, as a share of all variance
 class PCA:
     """An affine projection on the directions of largest variance."""
 
-    mean: Doubles  # (p,)
-    axes: Doubles  # (w, p) orthonormal rows, largest variance first
-    variances: Doubles  # (w,)
-    total: float  # variance over all p columns
+    mean: Doubles
+    """(p,)."""
+    axes: Doubles
+    """(w, p) orthonormal rows, largest variance first."""
+    variances: Doubles
+    """(w,)."""
+    total: float
+    """Variance over all p columns."""
 
     def project(self, x: Floats) -> Singles:
         """Scores of (n, p) rows: (n, w) float32."""

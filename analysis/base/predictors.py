@@ -18,11 +18,16 @@ from .pca import PCA
 class Predictor:
     """What a fitted probe says of rows of its width."""
 
-    width: int  # columns of the rows that it takes
-    labels: AnyArray  # (k,) classes as the user wrote them; empty where numbers are predicted
-    decision: Callable[[Floats], AnyArray]  # rows (n, width) -> scores of classes (n, k), or numbers (n,)
-    probabilities: Callable[[AnyArray], Doubles] | None = None  # scores (n, k) -> (n, k); None where there are none
-    pca: PCA | None = None  # through which wide rows go first
+    width: int
+    """Columns of the rows that it takes."""
+    labels: AnyArray
+    """(k,) classes as the user wrote them; empty where numbers are predicted."""
+    decision: Callable[[Floats], AnyArray]
+    """Rows (n, width) -> scores of classes (n, k), or numbers (n,)."""
+    probabilities: Callable[[AnyArray], Doubles] | None = None
+    """Scores (n, k) -> (n, k); None where there are none."""
+    pca: PCA | None = None
+    """Through which wide rows go first."""
 
     def scores(self, x: npt.ArrayLike) -> Doubles:
         """Scores of classes (n, k), or numbers (n,). Raises: AnalysisError for rows of another width."""

@@ -27,10 +27,14 @@ class Interval:
     """A figure with its 95 % interval; n counts what it was averaged over (test rows, draws, pairs)."""
 
     value: float
+    """The estimate."""
     low: float
+    """Lower end."""
     high: float
+    """Upper end."""
     n: int
-    reason: str = ""  # where there is no interval, so that low and high are not numbers: "no interval: …", why
+    reason: str = ""
+    """Where there is no interval, so that low and high are not numbers: "no interval: …", why."""
 
     @property
     def half(self) -> float:

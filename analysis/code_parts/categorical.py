@@ -16,12 +16,15 @@ from ..errors import AnalysisError
 class Matching:
     """Categories named after labels on some rows, scored on others."""
 
-    names: Ints  # (categories,) the label that each category stands for, -1 where it stands for none
-    # How names were chosen: "one to one" (Hungarian), "majority" or "most confident"; "labels used" where the network
-    # was trained on labels, so that category k is label k and nothing is chosen.
+    names: Ints
+    """(categories,) the label that each category stands for, -1 where it stands for none."""
     rule: str
-    accuracy: Interval  # share of scored rows whose category stands for their label
-    n_matched: int  # rows that the names were chosen on
+    """How names were chosen: "one to one" (Hungarian), "majority" or "most confident"; "labels used" where the network
+    was trained on labels, so that category k is label k and nothing is chosen."""
+    accuracy: Interval
+    """Share of scored rows whose category stands for their label."""
+    n_matched: int
+    """Rows that the names were chosen on."""
 
 
 def match_categories(
@@ -155,26 +158,46 @@ def most_confident(scores: Floats, count: int) -> Ints:
 class Categories:
     """One categorical part of the code, or learned mixture, read as the category of the highest probability."""
 
-    part: str  # name of the part
-    counts: Ints  # (k,) rows that each category has
-    effective: Interval  # exp of the entropy of the usage: k where all are used alike, 1 where one is
-    confidence: Interval  # mean probability of the chosen category
-    table: Ints  # (k, classes) labelled rows; (k, 0) where nothing is labelled
-    matching: Matching | None  # names by majority, one to one or as labelled; None where no labels decide
-    shared: Interval | None  # normalised mutual information with the labels
-    shuffled: float  # the same with shuffled labels
-    baselines: tuple[Baseline, ...]  # accuracy of as many groups of something else, matched alike
-    samples: Pixels | None  # (k, m, h, w, c): decoded, all but the category the same down each column
-    confident: Matching | None = None  # named by one row each, the most confident
-    confident_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, named by one row each
-    exemplars: Pixels | None = None  # (k, m, h, w, c): images that are of each category most surely
-    exemplar_rows: Ints | None = None  # (k, m) their rows, -1 where a category has fewer
-    noun: str = "category"  # or "component", of a learned mixture
-    assigned: Matching | None = None  # where there are more categories than labels: one to one, the others are wrong
-    assigned_baselines: tuple[Baseline, ...] = ()  # the same groups as in `baselines`, assigned alike
-    n_labels_used: int = 0  # labels that the network was trained with, where it learned these classes from them
-    purity: Interval | None = None  # labelled rows that have their category's commonest label
-    purity_baselines: tuple[Baseline, ...] = ()  # the same of as many groups of something else, and of shuffled labels
+    part: str
+    """Name of the part."""
+    counts: Ints
+    """(k,) rows that each category has."""
+    effective: Interval
+    """Exp of the entropy of the usage: k where all are used alike, 1 where one is."""
+    confidence: Interval
+    """Mean probability of the chosen category."""
+    table: Ints
+    """(k, classes) labelled rows; (k, 0) where nothing is labelled."""
+    matching: Matching | None
+    """Names by majority, one to one or as labelled; None where no labels decide."""
+    shared: Interval | None
+    """Normalised mutual information with the labels."""
+    shuffled: float
+    """The same with shuffled labels."""
+    baselines: tuple[Baseline, ...]
+    """Accuracy of as many groups of something else, matched alike."""
+    samples: Pixels | None
+    """(k, m, h, w, c): decoded, all but the category the same down each column."""
+    confident: Matching | None = None
+    """Named by one row each, the most confident."""
+    confident_baselines: tuple[Baseline, ...] = ()
+    """The same groups as in `baselines`, named by one row each."""
+    exemplars: Pixels | None = None
+    """(k, m, h, w, c): images that are of each category most surely."""
+    exemplar_rows: Ints | None = None
+    """(k, m) their rows, -1 where a category has fewer."""
+    noun: str = "category"
+    """Or "component", of a learned mixture."""
+    assigned: Matching | None = None
+    """Where there are more categories than labels: one to one, the others are wrong."""
+    assigned_baselines: tuple[Baseline, ...] = ()
+    """The same groups as in `baselines`, assigned alike."""
+    n_labels_used: int = 0
+    """Labels that the network was trained with, where it learned these classes from them."""
+    purity: Interval | None = None
+    """Labelled rows that have their category's commonest label."""
+    purity_baselines: tuple[Baseline, ...] = ()
+    """The same of as many groups of something else, and of shuffled labels."""
 
     @property
     def nouns(self) -> str:

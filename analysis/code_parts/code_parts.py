@@ -19,10 +19,14 @@ class Sweep:
     """One continuous number of the code, moved over its range while the others stay."""
 
     part: str
-    dimension: int  # within the part, from 0
-    effect: Interval  # mean L2 change of the image from end to end, over that between images of unrelated codes
-    ends: tuple[float, float]  # of the range
-    frames: Pixels | None  # (bases, steps, h, w, c), of those with the largest effects
+    dimension: int
+    """Within the part, from 0."""
+    effect: Interval
+    """Mean L2 change of the image from end to end, over that between images of unrelated codes."""
+    ends: tuple[float, float]
+    """Of the range."""
+    frames: Pixels | None
+    """(bases, steps, h, w, c), of those with the largest effects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +36,18 @@ class Codes:
     kind: ClassVar[str] = "code_parts"
 
     categories: tuple[Categories, ...]
-    sweeps: tuple[Sweep, ...]  # the largest effect first
-    bases: Ints  # (bases,) rows whose codes the traversals start from
+    sweeps: tuple[Sweep, ...]
+    """The largest effect first."""
+    bases: Ints
+    """(bases,) rows whose codes the traversals start from."""
     classes: tuple[str, ...]
-    rows: int  # that usage and accuracy were counted on
-    baselines: tuple[Baseline, ...]  # effects of something else than one number, measured alike
+    """Names of the labels."""
+    rows: int
+    """That usage and accuracy were counted on."""
+    baselines: tuple[Baseline, ...]
+    """Effects of something else than one number, measured alike."""
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

@@ -94,6 +94,7 @@ class _Moved:
     bases: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     baselines: tuple[Baseline, ...] = ()
     notes: tuple[str, ...] = ()
+    """Sentences on what limits the figures, or was left out."""
 
 
 def _sweeps(

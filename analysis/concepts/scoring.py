@@ -27,6 +27,7 @@ class Task:
     """One concept on train and test rows: sides to rank, or numbers to predict where the concept is numeric."""
 
     target: ConceptTarget
+    """The concept."""
     train: Ints
     """(n,) rows of the table, in the order of the train codes."""
     test: Ints

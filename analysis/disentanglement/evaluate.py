@@ -75,12 +75,19 @@ class Score:
     """One score of disentanglement."""
 
     name: str
+    """Of the metric."""
     value: Interval
-    shuffled: float  # the mean with the factors' rows shuffled
+    """The figure."""
+    shuffled: float
+    """The mean with the factors' rows shuffled."""
     p_value: float
+    """Of a permutation test."""
     shuffles: int
-    rotated_p: float = math.nan  # share of random rotations that score as high, for the rotations that score highest
-    baselines: tuple[Baseline, ...] = ()  # random rotations, and other codes of the same rows
+    """Behind the p-value."""
+    rotated_p: float = math.nan
+    """Share of random rotations that score as high, for the rotations that score highest."""
+    baselines: tuple[Baseline, ...] = ()
+    """Random rotations, and other codes of the same rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +97,20 @@ class Disentanglement:
     kind: ClassVar[str] = "disentanglement"
 
     scores: tuple[Score, ...]
+    """One a metric."""
     factors: tuple[str, ...]
-    information: Doubles  # (d, f) mutual information, nats, of binned numbers
-    entropies: Doubles  # (f,)
-    importance: Doubles  # (d, f) of DCI's random forests, columns summing to 1
+    information: Doubles
+    """(d, f) mutual information, nats, of binned numbers."""
+    entropies: Doubles
+    """(f,)."""
+    importance: Doubles
+    """(d, f) of DCI's random forests, columns summing to 1."""
     rows: int
+    """Rows that were scored."""
     notes: tuple[str, ...]
-    numbers: tuple[str, ...] = ()  # (d,) names of the code's numbers
+    """Sentences on what limits the figures, or was left out."""
+    numbers: tuple[str, ...] = ()
+    """(d,) names of the code's numbers."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""
@@ -295,7 +309,8 @@ class _Table:
 
     codes: Floats
     factors: Sequence[Factor]
-    seed: int  # of DCI's random forests
+    seed: int
+    """Of DCI's random forests."""
 
     @cached_property
     def bins(self) -> Ints:

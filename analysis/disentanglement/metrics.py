@@ -201,8 +201,11 @@ class Factor:
     """One known factor of the images."""
 
     name: str
-    values: Doubles  # (n,) class indices, or numbers
+    """Its name."""
+    values: Doubles
+    """(n,) class indices, or numbers."""
     discrete: bool
+    """Whether its values are classes."""
 
 
 def checked_factor(factor: Factor) -> Factor:

@@ -388,15 +388,20 @@ def _own_score(names: Sequence[str], edit: EditDirection) -> int:
 class _Outcome:
     """What one direction, a concept's or a random one, does to the same images."""
 
-    effects: Doubles  # (3, j) value, low, high by a strength of 1, in standard deviations of real images
-    raw: Doubles  # (j,) the value as the direction was given, not turned
-    curve: Doubles  # (3, s) of its own score
+    effects: Doubles
+    """(3, j) value, low, high by a strength of 1, in standard deviations of real images."""
+    raw: Doubles
+    """(j,) the value as the direction was given, not turned."""
+    curve: Doubles
+    """(3, s) of its own score."""
     spearman: Interval
     spearman_curve: float
     success: Interval
-    class_preserved: Doubles  # (3, s)
+    class_preserved: Doubles
+    """(3, s)."""
     class_preserved_at_one: Interval
-    pixel_change: Doubles  # (s,)
+    pixel_change: Doubles
+    """(s,)."""
 
 
 def _outcome(scored: ScoredEdits, own: int, scores: Sequence[Score], strengths: Doubles, *, turned: bool) -> _Outcome:

@@ -47,19 +47,32 @@ SPARE = 16  # neighbours beyond the k nearest, of which enough are left without 
 class Distances:
     """Two sets of rows in one space of features; both distances are 0 where the distributions are one."""
 
-    real: int  # real rows
-    fake: int  # generated rows
-    width: int  # features of a row
-    frechet: Interval  # |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), extrapolated to infinitely many rows
-    frechet_plain: float  # as it is, which is too large by about a constant over n
-    kernel: Interval  # unbiased MMD² with kernel (xᵀy / d + 1)³, mean over subsets
-    subset: int  # rows of each subset
-    precision: Interval  # samples within a real row's k-NN ball
-    recall: Interval  # real rows within a sample's k-NN ball
-    density: Interval  # mean number of real balls that a sample lies in, over k
-    coverage: Interval  # real rows whose ball holds a sample
+    real: int
+    """Real rows."""
+    fake: int
+    """Generated rows."""
+    width: int
+    """Features of a row."""
+    frechet: Interval
+    """|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), extrapolated to infinitely many rows."""
+    frechet_plain: float
+    """As it is, which is too large by about a constant over n."""
+    kernel: Interval
+    """Unbiased MMD² with kernel (xᵀy / d + 1)³, mean over subsets."""
+    subset: int
+    """Rows of each subset."""
+    precision: Interval
+    """Samples within a real row's k-NN ball."""
+    recall: Interval
+    """Real rows within a sample's k-NN ball."""
+    density: Interval
+    """Mean number of real balls that a sample lies in, over k."""
+    coverage: Interval
+    """Real rows whose ball holds a sample."""
     k: int
-    manifold_rows: int  # rows of each side that the last four were measured on
+    """Neighbours that a ball reaches to."""
+    manifold_rows: int
+    """Rows of each side that the last four were measured on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +81,26 @@ class Fidelity:
 
     kind: ClassVar[str] = "fidelity"
 
-    features: str  # vector column that distances are measured in
-    samples: Distances  # of samples from held-out real rows
-    baseline: Distances | None  # real train rows in the samples' place; None without a split
+    features: str
+    """Vector column that distances are measured in."""
+    samples: Distances
+    """Of samples from held-out real rows."""
+    baseline: Distances | None
+    """Real train rows in the samples' place; None without a split."""
     copying: Copying | None
-    modes: Modes  # of samples: how many there are where `repeats`, else only its lower end counts
-    real_duplicates: Duplicates  # of the baseline's rows, or without one of the held-out ones
+    """How close samples lie to train rows; None where it was not asked."""
+    modes: Modes
+    """Of samples: how many there are where `repeats`, else only its lower end counts."""
+    real_duplicates: Duplicates
+    """Of the baseline's rows, or without one of the held-out ones."""
     notes: tuple[str, ...]
-    shown: Pixels | None = None  # (m, h, w, c) of the samples `copying.sample_rows`, beside their nearest train rows
-    real_pairs: Ints | None = None  # (m, 2) held-out rows that lie nearest to a train row, and that one; table rows
-    real_distances: Doubles | None = None  # (m,) their distances
+    """Sentences on what limits the figures, or was left out."""
+    shown: Pixels | None = None
+    """(m, h, w, c) of the samples `copying.sample_rows`, beside their nearest train rows."""
+    real_pairs: Ints | None = None
+    """(m, 2) held-out rows that lie nearest to a train row, and that one; table rows."""
+    real_distances: Doubles | None = None
+    """(m,) their distances."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""
@@ -98,23 +121,33 @@ class Fidelity:
 class Copying:
     """Whether samples lie nearer to the training rows than other real rows do."""
 
-    closer: Interval  # P(a held-out row is farther from train than a sample is); 0.5 copies nothing, 1 everything
-    ratio: Interval  # median distance to the nearest train row, samples over held-out rows
-    copies: int  # samples nearer to a train row than 99 % of held-out rows; 1 % is expected
-    samples: int  # samples that were compared
-    nearest: Ints  # (m,) the nearest train row of the samples that are nearest to one, nearest first
-    sample_rows: Ints  # (m,) those samples; positions among the rows given, in `Fidelity` rows of the tables
-    distances: Doubles  # (m,) from those samples to their nearest train rows, ascending
+    closer: Interval
+    """P(a held-out row is farther from train than a sample is); 0.5 copies nothing, 1 everything."""
+    ratio: Interval
+    """Median distance to the nearest train row, samples over held-out rows."""
+    copies: int
+    """Samples nearer to a train row than 99 % of held-out rows; 1 % is expected."""
+    samples: int
+    """Samples that were compared."""
+    nearest: Ints
+    """(m,) the nearest train row of the samples that are nearest to one, nearest first."""
+    sample_rows: Ints
+    """(m,) those samples; positions among the rows given, in `Fidelity` rows of the tables."""
+    distances: Doubles
+    """(m,) from those samples to their nearest train rows, ascending."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicates:
     """How often two rows are duplicates."""
 
-    share: Interval  # P(two rows are duplicates)
-    pairs: int  # duplicates found
+    share: Interval
+    """P(two rows are duplicates)."""
+    pairs: int
+    """Duplicates found."""
     rows: int
-    threshold: float  # distance up to which two rows are duplicates
+    threshold: float
+    """Distance up to which two rows are duplicates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +158,13 @@ class Modes:
     have to their nearest, their own number follows from how many rows there are.
     """
 
-    number: Interval  # 1 / P(two rows are duplicates); inf where no pair is
-    pairs: int  # duplicates found
+    number: Interval
+    """1 / P(two rows are duplicates); inf where no pair is."""
+    pairs: int
+    """Duplicates found."""
     rows: int
-    threshold: float  # distance up to which two rows are duplicates
+    threshold: float
+    """Distance up to which two rows are duplicates."""
 
 
 def frechet_distance(x: Floats, y: Floats) -> float:

@@ -89,18 +89,30 @@ MLE_OF_CUBES: Doubles = np.array(
 class Shape:
     """Dimensions and hubs of (n, d) rows."""
 
-    representation: str  # name of what the rows are
-    baseline: bool  # whether it is a baseline of the code
-    width: int  # d
-    rows: int  # n looked at
-    two_nn: Interval  # intrinsic dimension from the ratio of the two nearest distances
-    mle: Interval  # intrinsic dimension by maximum likelihood; both intervals allow for edges, see `with_edges`
-    participation: Interval  # (Σ λ)² / Σ λ² of the covariance: dimensions that hold variance
-    hubness: Interval  # skewness of how often a row is among the 10 nearest of others; 0 has no hubs
-    hubs: float  # share of all neighbour places that the 1 % of rows hold that are chosen most
-    duplicates: int  # rows with an equal one, left out of the dimensions
-    rank_me: Interval = UNKNOWN  # effective number of directions, between 1 and the width
-    spectral_decay: Interval = UNKNOWN  # exponent α of the power law of the covariance's eigenvalues
+    representation: str
+    """Name of what the rows are."""
+    baseline: bool
+    """Whether it is a baseline of the code."""
+    width: int
+    """d."""
+    rows: int
+    """n looked at."""
+    two_nn: Interval
+    """Intrinsic dimension from the ratio of the two nearest distances."""
+    mle: Interval
+    """Intrinsic dimension by maximum likelihood; both intervals allow for edges, see `with_edges`."""
+    participation: Interval
+    """(Σ λ)² / Σ λ² of the covariance: dimensions that hold variance."""
+    hubness: Interval
+    """Skewness of how often a row is among the 10 nearest of others; 0 has no hubs."""
+    hubs: float
+    """Share of all neighbour places that the 1 % of rows hold that are chosen most."""
+    duplicates: int
+    """Rows with an equal one, left out of the dimensions."""
+    rank_me: Interval = UNKNOWN
+    """Effective number of directions, between 1 and the width."""
+    spectral_decay: Interval = UNKNOWN
+    """Exponent α of the power law of the covariance's eigenvalues."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +121,12 @@ class Geometry:
 
     kind: ClassVar[str] = "geometry"
 
-    shapes: tuple[Shape, ...]  # of the code, then of its baselines
-    null: tuple[Baseline, ...]  # of independent normal columns with the code's variances, a figure each
+    shapes: tuple[Shape, ...]
+    """Of the code, then of its baselines."""
+    null: tuple[Baseline, ...]
+    """Of independent normal columns with the code's variances, a figure each."""
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

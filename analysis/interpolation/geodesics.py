@@ -55,11 +55,16 @@ class Shell:
 class Measures:
     """Figures of paths of codes through a decoder, (p,) each."""
 
-    length: Doubles  # Σ |G(z_i+1) − G(z_i)|
-    energy: Doubles  # Σ |G(z_i+1) − G(z_i)|²
-    straightness: Doubles  # |G(end) − G(start)| over the length; 1 is straight
-    evenness: Doubles  # the longest step over the mean one; 1 is a constant speed
-    off_norm: Doubles  # largest distance of |z| from the prior's, in its deviations
+    length: Doubles
+    """Σ |G(z_i+1) − G(z_i)|."""
+    energy: Doubles
+    """Σ |G(z_i+1) − G(z_i)|²."""
+    straightness: Doubles
+    """|G(end) − G(start)| over the length; 1 is straight."""
+    evenness: Doubles
+    """The longest step over the mean one; 1 is a constant speed."""
+    off_norm: Doubles
+    """Largest distance of |z| from the prior's, in its deviations."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +82,30 @@ class Measured:
 class Geodesic:
     """A path of least energy between two codes."""
 
-    codes: Doubles  # (steps, d)
-    start: Measured  # the path that the search began with
+    codes: Doubles
+    """(steps, d)."""
+    start: Measured
+    """The path that the search began with."""
     found: Measured
+    """The path that was found."""
     rounds: int
-    converged: bool  # the last round gained less than the tolerance, and its slope promised little; see `shorten`
+    """Rounds of the search."""
+    converged: bool
+    """The last round gained less than the tolerance, and its slope promised little; see `shorten`."""
 
 
 @dataclass(frozen=True)
 class Shortened:
     """Paths of least energy, as far as the search went."""
 
-    codes: Doubles  # (p, steps, d)
-    images: Singles  # (p, steps, q) decoded
-    rounds: Ints  # (p,)
-    converged: Bools  # (p,) as in `Geodesic`
+    codes: Doubles
+    """(p, steps, d)."""
+    images: Singles
+    """(p, steps, q) decoded."""
+    rounds: Ints
+    """(p,)."""
+    converged: Bools
+    """(p,) as in `Geodesic`."""
 
 
 def shell_of(prior: str, codes: Floats) -> tuple[Shell, str]:
@@ -235,11 +249,16 @@ class _Batch:
     """Paths that are shortened at once, in place."""
 
     decode: Callable[[Singles], Singles]
-    codes: Doubles  # (p, steps, d)
-    images: Singles  # (p, steps, q)
-    columns: Ints  # that may move
-    extent: Doubles  # (p,)
-    step: float  # of differences, in extents
+    codes: Doubles
+    """(p, steps, d)."""
+    images: Singles
+    """(p, steps, q)."""
+    columns: Ints
+    """That may move."""
+    extent: Doubles
+    """(p,)."""
+    step: float
+    """Of differences, in extents."""
 
     def free(self, at: Ints) -> Doubles:
         """What may move of the inner codes of paths `at`, in their extents."""

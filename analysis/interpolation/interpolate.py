@@ -23,27 +23,41 @@ ALONG = ("lerp", "slerp", "norm", "geodesic")
 class Path:
     """One path from a code to another."""
 
-    along: str  # one of ALONG
-    at: Doubles  # (steps,) from 0 to 1
-    codes: Floats  # (steps, d)
-    images: Singles  # (steps, h, w, c) in [0, 1]
+    along: str
+    """One of ALONG."""
+    at: Doubles
+    """(steps,) from 0 to 1."""
+    codes: Floats
+    """(steps, d)."""
+    images: Singles
+    """(steps, h, w, c) in [0, 1]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathKind:
     """Paths of one kind; all kinds are measured on the same pairs, random pairs but for their ends."""
 
-    name: str  # one of ALONG, "pixel blend" or "random pairs"
+    name: str
+    """One of ALONG, "pixel blend" or "random pairs"."""
     baseline: bool
-    length: Interval  # Σ |G(z_i+1) − G(z_i)|, pixels in [0, 1]; mean over pairs, as all intervals here
-    straightness: Interval  # |G(end) − G(start)| over the length
-    off_norm: Interval | None  # farthest from the prior's |z|, in its deviations; None where there are no codes
-    ratio: Interval | None  # length over the straight line's, pair by pair; None for the line and for random pairs
-    score: Interval | None  # the discriminator's logit between the ends; None where the model has no discriminator
-    score_gain: Interval | None  # that logit minus the straight line's, pair by pair; None as `ratio`, and as `score`
-    scores: Doubles  # (steps, 3) mean logit at every step with its interval; (0, 3) without a discriminator
-    midpoint: Interval | None  # distance of the image halfway to the nearest real image; None without pixels
-    frames: Pixels | None  # (s, steps, h, w, c) decoded, of the first pairs; None for random pairs
+    length: Interval
+    """Σ |G(z_i+1) − G(z_i)|, pixels in [0, 1]; mean over pairs, as all intervals here."""
+    straightness: Interval
+    """|G(end) − G(start)| over the length."""
+    off_norm: Interval | None
+    """Farthest from the prior's |z|, in its deviations; None where there are no codes."""
+    ratio: Interval | None
+    """Length over the straight line's, pair by pair; None for the line and for random pairs."""
+    score: Interval | None
+    """The discriminator's logit between the ends; None where the model has no discriminator."""
+    score_gain: Interval | None
+    """That logit minus the straight line's, pair by pair; None as `ratio`, and as `score`."""
+    scores: Doubles
+    """(steps, 3) mean logit at every step with its interval; (0, 3) without a discriminator."""
+    midpoint: Interval | None
+    """Distance of the image halfway to the nearest real image; None without pixels."""
+    frames: Pixels | None
+    """(s, steps, h, w, c) decoded, of the first pairs; None for random pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +66,27 @@ class Interpolations:
 
     kind: ClassVar[str] = "interpolation"
 
-    along: str  # one of ALONG
-    reason: str  # "the prior is uniform, where straight lines stay inside"
-    at: Doubles  # (steps,)
-    pairs: Ints  # (p, 2) positions in the table of start and end
-    labels: Strings  # (p, 2), "" if unlabelled
-    frames: Pixels  # (p, steps, h, w, c) decoded
-    # distance of the decoded midpoints to the nearest real image, mean over pairs (L2, pixels in [0, 1])
+    along: str
+    """One of ALONG."""
+    reason: str
+    """"the prior is uniform, where straight lines stay inside"."""
+    at: Doubles
+    """(steps,)."""
+    pairs: Ints
+    """(p, 2) positions in the table of start and end."""
+    labels: Strings
+    """(p, 2), "" if unlabelled."""
+    frames: Pixels
+    """(p, steps, h, w, c) decoded."""
     midpoint: Interval | None
-    baselines: tuple[Baseline, ...]  # the same of the pixel-wise blend of the two images, and of other real images
+    """Distance of the decoded midpoints to the nearest real image, mean over pairs (L2, pixels in [0, 1])."""
+    baselines: tuple[Baseline, ...]
+    """The same of the pixel-wise blend of the two images, and of other real images."""
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
     between: str = "images of different classes"
-    kinds: tuple[PathKind, ...] = ()  # every kind on the same pairs, then baselines
+    kinds: tuple[PathKind, ...] = ()
+    """Every kind on the same pairs, then baselines."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

@@ -22,9 +22,12 @@ CLASSES, IMAGES = "classes", "images"
 class Pairs:
     """Pairs of images, and what they are."""
 
-    pairs: Ints  # (p, 2) positions in the table; the first ones hold one of everything that was asked for
-    words: str  # "images of different classes"
+    pairs: Ints
+    """(p, 2) positions in the table; the first ones hold one of everything that was asked for."""
+    words: str
+    """"images of different classes"."""
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
 
 
 def drawn_pairs(

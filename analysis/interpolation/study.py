@@ -44,10 +44,13 @@ class _World:
     table: Embeddings
     decode: Callable[[Singles], Singles]
     score: Score | None
-    free: Bools  # (d,) columns that a path bends; the others go straight
-    at: Doubles  # (steps,)
+    free: Bools
+    """(d,) columns that a path bends; the others go straight."""
+    at: Doubles
+    """(steps,)."""
     shell: Shell
-    others: Singles | None  # (m, q) real images as pixels
+    others: Singles | None
+    """(m, q) real images as pixels."""
     shown: int
 
     def ends(self, pairs: Ints) -> tuple[Singles, Singles]:
@@ -192,8 +195,10 @@ def compare_kinds(
 class _Seen:
     """Paths as they are decoded and measured."""
 
-    images: Singles  # (p, steps, h, w, c)
-    logits: Doubles | None  # (p, steps)
+    images: Singles
+    """(p, steps, h, w, c)."""
+    logits: Doubles | None
+    """(p, steps)."""
     figures: Measures
 
 

@@ -120,10 +120,14 @@ def sizes(labels: Ints) -> tuple[int, ...]:
 class CurvePoint:
     """The draws of one size, a point of each curve."""
 
-    per_class: int  # labels a class, or labelled rows of a number
-    picked: Ints  # (draws, m) positions in train
+    per_class: int
+    """Labels a class, or labelled rows of a number."""
+    picked: Ints
+    """(draws, m) positions in train."""
     everything: bool = False
+    """Whether it is all labelled rows."""
     shuffled: Interval | None = None
+    """The same on shuffled labels."""
 
 
 def fewer(draws: int, labels: int) -> int:

@@ -25,13 +25,19 @@ from .regression import NumberCurves
 class LabelSubset:
     """Images, the draws of labelled rows to train on, and the rows for validation and test."""
 
-    images: Pixels  # (n, h, w, c) uint8
-    labels: Ints  # (n,) positions in `classes`; all -1 where numbers are predicted
+    images: Pixels
+    """(n, h, w, c) uint8."""
+    labels: Ints
+    """(n,) positions in `classes`; all -1 where numbers are predicted."""
     classes: tuple[str, ...]
-    draws: Ints  # (draws, m) rows; one network is trained on each draw
-    validation: Ints  # (v,) rows
-    test: Ints  # (t,) rows
-    values: Doubles | None = None  # (n, k) numbers to predict, each in standard deviations
+    draws: Ints
+    """(draws, m) rows; one network is trained on each draw."""
+    validation: Ints
+    """(v,) rows."""
+    test: Ints
+    """(t,) rows."""
+    values: Doubles | None = None
+    """(n, k) numbers to predict, each in standard deviations."""
 
 
 FitClassifiers = Callable[[LabelSubset], tuple[Bools, int]]
@@ -46,10 +52,13 @@ FitRegressors = Callable[[LabelSubset], tuple[Singles, Sequence[int]]]
 class SupervisedBaseline:
     """A named way to train networks on labelled subsets."""
 
-    name: str  # few.NETWORK, or that and what is added to its images, each after a comma
+    name: str
+    """Few.NETWORK, or that and what is added to its images, each after a comma."""
     fit_classifiers: FitClassifiers
-    fit_regressors: FitRegressors | None = None  # None where it cannot predict numbers
-    n_labels_used: int = 0  # labels behind its additional images; draws with fewer are left out
+    fit_regressors: FitRegressors | None = None
+    """None where it cannot predict numbers."""
+    n_labels_used: int = 0
+    """Labels behind its additional images; draws with fewer are left out."""
     note: str = ""
 
 

@@ -31,11 +31,16 @@ LABEL_SHUFFLES = 10
 class ClassMixtures:
     """p(z | y) of each class that has rows enough, and p(y)."""
 
-    classes: Ints  # (c,) labels that have a mixture
-    shares: Doubles  # (c,) of the labelled rows
-    mixtures: tuple[FittedMixture, ...]  # in the code, or in what `pca` projects it to
+    classes: Ints
+    """(c,) labels that have a mixture."""
+    shares: Doubles
+    """(c,) of the labelled rows."""
+    mixtures: tuple[FittedMixture, ...]
+    """In the code, or in what `pca` projects it to."""
     pca: PCA | None
-    names: tuple[str, ...] = ()  # of the classes, as they were given
+    """Through which codes go first; None where they are taken as they are."""
+    names: tuple[str, ...] = ()
+    """Of the classes, as they were given."""
 
     def log_joint(self, codes: Floats) -> Doubles:
         """Return log p(y) + log p(z | y) for every class y.
@@ -71,16 +76,26 @@ class ByClass:
     """Mixtures of classes, scored on rows that they were not fitted on."""
 
     classes: tuple[str, ...]
-    components: Ints  # (c,) of each class
-    covariances: tuple[str, ...]  # the shape of each
-    rows: Ints  # (c,) that each was fitted on
-    accuracy: Interval  # held-out rows whose class Bayes' rule names
-    shuffled: float  # the same of one Gaussian a class, fitted to shuffled labels, the mean of several shuffles
-    samples: Pixels | None  # (c, s, h, w, c') drawn from each class and decoded; None without a model
+    components: Ints
+    """(c,) of each class."""
+    covariances: tuple[str, ...]
+    """The shape of each."""
+    rows: Ints
+    """(c,) that each was fitted on."""
+    accuracy: Interval
+    """Held-out rows whose class Bayes' rule names."""
+    shuffled: float
+    """The same of one Gaussian a class, fitted to shuffled labels, the mean of several shuffles."""
+    samples: Pixels | None
+    """(c, s, h, w, c') drawn from each class and decoded; None without a model."""
     notes: tuple[str, ...]
-    mixtures: tuple[Gaussians, ...] = ()  # of each class, in the columns that `back` leads back from
-    back: CodeTransform | None = None  # None in results of earlier versions
-    baselines: tuple[Baseline, ...] = ()  # accuracy of the same on pixels and on the untrained network's codes
+    """Sentences on what limits the figures, or was left out."""
+    mixtures: tuple[Gaussians, ...] = ()
+    """Of each class, in the columns that `back` leads back from."""
+    back: CodeTransform | None = None
+    """None in results of earlier versions."""
+    baselines: tuple[Baseline, ...] = ()
+    """Accuracy of the same on pixels and on the untrained network's codes."""
 
     def draw(self, count: int, *, label: str, rng: np.random.Generator) -> Singles:
         """Draw codes of a class.

@@ -33,10 +33,14 @@ STRIP_COLUMNS = 16  # columns of W at a time
 class Gaussians:
     """A mixture of k Gaussians in d dimensions."""
 
-    weights: Doubles  # (k,)
-    means: Doubles  # (k, d)
-    covariances: Doubles  # (k, d, d); all the same where covariance is "tied", diagonal where it is "diag"
-    covariance: str  # "full", "tied" or "diag"
+    weights: Doubles
+    """(k,)."""
+    means: Doubles
+    """(k, d)."""
+    covariances: Doubles
+    """(k, d, d); all the same where covariance is "tied", diagonal where it is "diag"."""
+    covariance: str
+    """"full", "tied" or "diag"."""
 
     @property
     def parameters(self) -> int:

@@ -25,11 +25,16 @@ class CodeTransform:
     Draws are clipped to the range of the codes, column by column: a prior on a cube has no mass outside.
     """
 
-    columns: Ints  # (d,) of the code that are grouped, ascending
-    low: Doubles  # (d,) least of each among the codes
-    high: Doubles  # (d,)
-    other_columns: Singles  # (groups, r, D − d) of r rows of each group
-    pca: PCA | None  # from d columns to those u that the mixture sees
+    columns: Ints
+    """(d,) of the code that are grouped, ascending."""
+    low: Doubles
+    """(d,) least of each among the codes."""
+    high: Doubles
+    """(d,)."""
+    other_columns: Singles
+    """(groups, r, D − d) of r rows of each group."""
+    pca: PCA | None
+    """From d columns to those u that the mixture sees."""
 
     @property
     def width(self) -> int:

@@ -29,15 +29,22 @@ N_SHOWN_OUTLIERS = 12  # images that a report shows as outliers
 class Agreement:
     """How well components and labels predict each other, over n labelled rows (test where there is a split)."""
 
-    nmi: Interval  # normalised mutual information (arithmetic mean)
-    ari: Interval  # adjusted Rand index
-    purity: Interval  # rows whose component's commonest label is theirs
-    shuffled_nmi: float  # the same with shuffled labels: what many components reach by chance
+    nmi: Interval
+    """Normalised mutual information (arithmetic mean)."""
+    ari: Interval
+    """Adjusted Rand index."""
+    purity: Interval
+    """Rows whose component's commonest label is theirs."""
+    shuffled_nmi: float
+    """The same with shuffled labels: what many components reach by chance."""
     shuffled_ari: float
     shuffled_purity: float
-    counts: Ints  # (components, classes) rows
+    counts: Ints
+    """(components, classes) rows."""
     classes: tuple[str, ...]
-    baselines: tuple[Baseline, ...]  # NMI of mixtures with as many components on pixels (PCA), untrained codes
+    """Names of the labels."""
+    baselines: tuple[Baseline, ...]
+    """NMI of mixtures with as many components on pixels (PCA), untrained codes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,24 +54,43 @@ class Mixture:
     kind: ClassVar[str] = "mixtures"
 
     components: int
-    covariance: str  # "full", "tied" or "diag"
-    weights: Doubles  # (k,) descending
-    means: Doubles  # (k, D) in the code
-    covariances: Doubles  # (k, u, u): of the code, or of its u leading principal components where reduced
+    """Their number."""
+    covariance: str
+    """"full", "tied" or "diag"."""
+    weights: Doubles
+    """(k,) descending."""
+    means: Doubles
+    """(k, D) in the code."""
+    covariances: Doubles
+    """(k, u, u): of the code, or of its u leading principal components where reduced."""
     candidates: tuple[Candidate, ...]
-    fitted_on: int  # rows of the refit
-    rows: Ints  # (n,) positions of the rows that were assigned (test rows where there is a split)
-    assignments: Ints  # (n,) component of each
-    confidence: Singles  # (n,) its responsibility
-    agreement: Agreement | None  # None without labels
-    nearest: Ints  # (k, m) positions of the rows nearest to each mean, nearest first; -1 where there are fewer
-    samples: Pixels | None  # (k, s, h, w, c) drawn from each component and decoded; None without a model
-    notes: tuple[str, ...]  # PCA, degenerate covariances, what was left out
-    outliers: Outliers | None = None  # the rows, each half beside the other
-    by_class: ByClass | None = None  # None where fewer than two classes have labelled train rows enough
-    back: CodeTransform | None = None  # None in results of earlier versions
-    split_half: Interval | None = None  # adjusted Rand index of two mixtures like it, fitted to a half of the rows each
-    separation: Separation | None = None  # groups of components with a valley between them; None where too few rows
+    """Numbers of components that were tried, with their BIC."""
+    fitted_on: int
+    """Rows of the refit."""
+    rows: Ints
+    """(n,) positions of the rows that were assigned (test rows where there is a split)."""
+    assignments: Ints
+    """(n,) component of each."""
+    confidence: Singles
+    """(n,) its responsibility."""
+    agreement: Agreement | None
+    """None without labels."""
+    nearest: Ints
+    """(k, m) positions of the rows nearest to each mean, nearest first; -1 where there are fewer."""
+    samples: Pixels | None
+    """(k, s, h, w, c) drawn from each component and decoded; None without a model."""
+    notes: tuple[str, ...]
+    """PCA, degenerate covariances, what was left out."""
+    outliers: Outliers | None = None
+    """The rows, each half beside the other."""
+    by_class: ByClass | None = None
+    """None where fewer than two classes have labelled train rows enough."""
+    back: CodeTransform | None = None
+    """None in results of earlier versions."""
+    split_half: Interval | None = None
+    """Adjusted Rand index of two mixtures like it, fitted to a half of the rows each."""
+    separation: Separation | None = None
+    """Groups of components with a valley between them; None where too few rows."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

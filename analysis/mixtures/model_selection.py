@@ -40,12 +40,18 @@ class Candidate:
     """One model that was tried."""
 
     components: int
-    covariance: str  # "full", "tied" or "diag"
-    bic: float  # −2 log L + p log n; the least wins
-    held_out: float  # mean log-likelihood of held-out rows, nats a row
-    degenerate: int  # components whose covariance had degenerated and was raised to the floor
-    aic: float = math.nan  # −2 log L + 2 p
-    confirmed: bool = False  # degenerate, but rows not fitted on are likelier under it than under any that is not
+    covariance: str
+    """"full", "tied" or "diag"."""
+    bic: float
+    """−2 log L + p log n; the least wins."""
+    held_out: float
+    """Mean log-likelihood of held-out rows, nats a row."""
+    degenerate: int
+    """Components whose covariance had degenerated and was raised to the floor."""
+    aic: float = math.nan
+    """−2 log L + 2 p."""
+    confirmed: bool = False
+    """Degenerate, but rows not fitted on are likelier under it than under any that is not."""
 
     @property
     def sound(self) -> bool:
@@ -66,11 +72,14 @@ class FittedCandidate(NamedTuple):
 class FittedMixture:
     """A chosen mixture, as a map from codes to components and back."""
 
-    gaussians: Gaussians  # in the code, or in its leading principal components
+    gaussians: Gaussians
+    """In the code, or in its leading principal components."""
     pca: PCA | None
     candidates: tuple[Candidate, ...]
+    """Numbers of components that were tried, with their BIC."""
     fitted_on: int
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
 
     def inner(self, codes: Floats) -> Floats:
         """Codes (n, d) as the mixture sees them."""

@@ -27,13 +27,20 @@ from .model_selection import FittedMixture
 class Outliers:
     """Scores of n rows; a quantile is the share of the reference rows that are at least as unusual."""
 
-    rows: Ints  # (n,) positions, the most unusual first
-    log_density: Doubles  # (n,) log p under the mixture, nats
-    mahalanobis: Doubles  # (n,) distance to the nearest component, in its own deviations
-    density_quantile: Doubles  # (n,) uniform on (0, 1) for a row like the reference's
-    mahalanobis_quantile: Doubles  # (n,)
-    references: int  # rows that the quantiles are of: held out from the fit
-    unusual: Ints  # rows farther out than such a tail explains: p ≤ 0.05 / n, the most unusual first
+    rows: Ints
+    """(n,) positions, the most unusual first."""
+    log_density: Doubles
+    """(n,) log p under the mixture, nats."""
+    mahalanobis: Doubles
+    """(n,) distance to the nearest component, in its own deviations."""
+    density_quantile: Doubles
+    """(n,) uniform on (0, 1) for a row like the reference's."""
+    mahalanobis_quantile: Doubles
+    """(n,)."""
+    references: int
+    """Rows that the quantiles are of: held out from the fit."""
+    unusual: Ints
+    """Rows farther out than such a tail explains: p ≤ 0.05 / n, the most unusual first."""
 
 
 TAILS = (0.9, 0.98), (0.95, 0.99)  # quantiles between which the tail is measured; it begins at TAILS[0][1]

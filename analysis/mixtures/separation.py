@@ -35,10 +35,14 @@ WIDTHS = 0.4, 0.6, 0.8, 1.0  # of windows, as shares of the widest that do not o
 class Separation:
     """Groups of components with a valley between them."""
 
-    groups: int  # number of groups, from 1 to the k components
-    members: Ints  # (k,) group of each component, from 0
-    rows: int  # rows outside the fit, on which valleys were looked for
-    refitted: bool  # True where a mixture refitted to one half of the rows was tested on the other half
+    groups: int
+    """Number of groups, from 1 to the k components."""
+    members: Ints
+    """(k,) group of each component, from 0."""
+    rows: int
+    """Rows outside the fit, on which valleys were looked for."""
+    refitted: bool
+    """True where a mixture refitted to one half of the rows was tested on the other half."""
 
 
 def separation(

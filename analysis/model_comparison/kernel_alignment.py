@@ -113,11 +113,16 @@ def _ratio(cross: float, first: float, second: float) -> float:
 class _Sums:
     """What HSIC of two centred sides, of all rows and without each row, is computed from."""
 
-    x_norms: Doubles  # (n,) a_i
-    y_norms: Doubles  # (n,) b_i
-    alike: Doubles  # (n,) t_i = Σ_j K_ij L_ij, diagonal included; they sum to |XᵀY|²
-    x_by_y: Doubles  # (n,) Σ_j K_ij b_j
-    y_by_x: Doubles  # (n,) Σ_j L_ij a_j
+    x_norms: Doubles
+    """(n,) a_i."""
+    y_norms: Doubles
+    """(n,) b_i."""
+    alike: Doubles
+    """(n,) t_i = Σ_j K_ij L_ij, diagonal included; they sum to |XᵀY|²."""
+    x_by_y: Doubles
+    """(n,) Σ_j K_ij b_j."""
+    y_by_x: Doubles
+    """(n,) Σ_j L_ij a_j."""
 
     @classmethod
     def of(cls, x: Doubles, y: Doubles) -> _Sums:

@@ -32,13 +32,19 @@ MEASURES = {CODE: 1, FEATURES: 1, CODE_FEW: 1, FEATURES_FEW: 1, ERROR: -1, DIMEN
 class ComparedModel:
     """A run, or a baseline."""
 
-    name: str  # "pixels", "PCA 50 of pixels", "untrained.RUN" for baselines
+    name: str
+    """"pixels", "PCA 50 of pixels", "untrained.RUN" for baselines."""
     baseline: bool = False
-    family: str = ""  # "" where the table does not say
+    family: str = ""
+    """"" where the table does not say."""
     images_seen: int = 0
-    n_labels_used: int = 0  # labels that its networks were trained with
-    width: int = 0  # columns of the code; 0 where it has none
-    layer: str = ""  # the feature layer that was chosen, on validation rows
+    """Images that it was trained on; None where unknown."""
+    n_labels_used: int = 0
+    """Labels that its networks were trained with."""
+    width: int = 0
+    """Columns of the code; 0 where it has none."""
+    layer: str = ""
+    """The feature layer that was chosen, on validation rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +54,22 @@ class Entry:
     compared: ComparedModel
     values: Mapping[str, AnyArray] = field(default_factory=dict)
     """By measure: (draws, n) whether each test row is classified correctly; of ERROR (n,) reconstruction errors."""
-    dimension: Interval = UNKNOWN  # intrinsic dimension of the code
+    dimension: Interval = UNKNOWN
+    """Intrinsic dimension of the code."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """One figure of a run or baseline and its paired difference from the first run's, by row and by draw."""
 
-    measure: str  # a key of MEASURES
-    value: Interval  # n counts rows
-    difference: Interval = UNKNOWN  # not a number for the first run, or where one of the two is missing
-    p_value: float = math.nan  # of the difference, with all differences of the table counted (Holm)
+    measure: str
+    """a key of MEASURES."""
+    value: Interval
+    """n counts rows."""
+    difference: Interval = UNKNOWN
+    """Not a number for the first run, or where one of the two is missing."""
+    p_value: float = math.nan
+    """Of the difference, with all differences of the table counted (Holm)."""
 
     @property
     def differs(self) -> bool:
@@ -71,7 +82,8 @@ class RankedModel:
     """A row of the ranking: a run or a baseline with all its figures."""
 
     compared: ComparedModel
-    figures: tuple[Figure, ...]  # of the measures that it has
+    figures: tuple[Figure, ...]
+    """Of the measures that it has."""
 
     def figure(self, measure: str) -> Figure:
         """The figure of a measure, not a number where there is none."""
@@ -83,13 +95,20 @@ class RankedModel:
 class BestByMetric:
     """The best run by one measure, and the run whose figure is hardest to distinguish from its."""
 
-    measure: str  # a key of MEASURES
-    best: int  # position among the ranked models
-    rival: int  # position of the run that is hardest to distinguish from the best
-    difference: Interval  # the best's figure minus the rival's, paired
-    runs: int  # that have this figure
-    clear: bool  # whether the best differs from every other run, with all measures counted
-    p_value: float = math.nan  # of the difference from every other run, with all measures counted (Holm)
+    measure: str
+    """a key of MEASURES."""
+    best: int
+    """Position among the ranked models."""
+    rival: int
+    """Position of the run that is hardest to distinguish from the best."""
+    difference: Interval
+    """The best's figure minus the rival's, paired."""
+    runs: int
+    """That have this figure."""
+    clear: bool
+    """Whether the best differs from every other run, with all measures counted."""
+    p_value: float = math.nan
+    """Of the difference from every other run, with all measures counted (Holm)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +116,21 @@ class ModelRanking:
     """Runs in the order given, then baselines, on the same rows."""
 
     ranked_models: tuple[RankedModel, ...]
-    best_by_metric: tuple[BestByMetric, ...]  # by measure, where two runs have it
-    target: str  # column that probes predict; "" where no probe was fitted
-    per_class: int  # labels a class of the few-label probes; 0 where none were drawn
-    draws: int  # draws of few labels, the same for all
-    train_rows: int  # rows that probes are trained on; 0 without a target
-    test_rows: int  # rows that probes are scored on; 0 without a target
-    held_rows: int  # held-out rows of reconstruction errors; dimensions are measured on these or a sample of them
+    """One entry a model."""
+    best_by_metric: tuple[BestByMetric, ...]
+    """By measure, where two runs have it."""
+    target: str
+    """Column that probes predict; "" where no probe was fitted."""
+    per_class: int
+    """Labels a class of the few-label probes; 0 where none were drawn."""
+    draws: int
+    """Draws of few labels, the same for all."""
+    train_rows: int
+    """Rows that probes are trained on; 0 without a target."""
+    test_rows: int
+    """Rows that probes are scored on; 0 without a target."""
+    held_rows: int
+    """Held-out rows of reconstruction errors; dimensions are measured on these or a sample of them."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

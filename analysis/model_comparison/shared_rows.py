@@ -33,14 +33,19 @@ DRAWS = 20  # draws of few labels
 class SharedRows:
     """Common rows as positions among themselves; train, validation and test rows have a label."""
 
-    places: tuple[Ints, ...]  # of each table: (n,) its positions of the common rows
-    column: Column | None  # classes of the common rows; None where no probe can be fitted
+    places: tuple[Ints, ...]
+    """Of each table: (n,) its positions of the common rows."""
+    column: Column | None
+    """Classes of the common rows; None where no probe can be fitted."""
     train: Ints
     validation: Ints
     test: Ints
-    draws: Ints | None  # (draws, m) positions in `train`
-    fit: Ints  # train rows, labelled or not
-    held: Ints  # held-out rows, labelled or not
+    draws: Ints | None
+    """(draws, m) positions in `train`."""
+    fit: Ints
+    """Train rows, labelled or not."""
+    held: Ints
+    """Held-out rows, labelled or not."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

@@ -66,11 +66,16 @@ FOLDS = 4  # of the rows that a rotation is fitted on, for its scale
 class Similarity:
     """One measure of similarity, 1 for the same arrangement."""
 
-    name: str  # "linear CKA", "RSA", …
+    name: str
+    """"linear CKA", "RSA", …"""
     value: Interval
-    shuffled: float  # the mean with the rows of one side shuffled
-    p_value: float  # share of shuffles that are as alike
-    shuffles: int = 0  # how many shuffles p is a share of
+    """The figure."""
+    shuffled: float
+    """The mean with the rows of one side shuffled."""
+    p_value: float
+    """Share of shuffles that are as alike."""
+    shuffles: int = 0
+    """How many shuffles p is a share of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,25 +85,38 @@ class Transfer:
     All AUCs are of the same held-out rows.
     """
 
-    name: str  # the concept
-    transferred_auc: Interval  # of the transferred direction, in the second representation
-    source_auc: Interval  # of the direction in the first representation, where it was fitted
-    target_auc: Interval  # of a direction fitted to labels in the second representation
-    shuffled: Interval  # AUC transferred by maps that were fitted to shuffled rows: the mean, and 95 % of them
-    note: str = ""  # how the concept was made from its column
-    p_value: float = math.nan  # share of those maps whose AUC is at least the transferred one
+    name: str
+    """The concept."""
+    transferred_auc: Interval
+    """Of the transferred direction, in the second representation."""
+    source_auc: Interval
+    """Of the direction in the first representation, where it was fitted."""
+    target_auc: Interval
+    """Of a direction fitted to labels in the second representation."""
+    shuffled: Interval
+    """AUC transferred by maps that were fitted to shuffled rows: the mean, and 95 % of them."""
+    note: str = ""
+    """How the concept was made from its column."""
+    p_value: float = math.nan
+    """Share of those maps whose AUC is at least the transferred one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two representations of the same rows."""
 
-    names: tuple[str, str]  # of the first and the second representation
-    widths: tuple[int, int]  # columns of either
-    rows: int  # shared rows
+    names: tuple[str, str]
+    """Of the first and the second representation."""
+    widths: tuple[int, int]
+    """Columns of either."""
+    rows: int
+    """Shared rows."""
     similarities: tuple[Similarity, ...]
-    transfers: tuple[Transfer, ...]  # a concept each; empty where no concept has rows enough
+    """One a measure."""
+    transfers: tuple[Transfer, ...]
+    """a concept each; empty where no concept has rows enough."""
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""
@@ -110,10 +128,14 @@ class Comparisons:
 
     kind: ClassVar[str] = "model_comparison"
 
-    pairs: tuple[Comparison, ...]  # the first is the same in all
-    baselines: tuple[Comparison, ...]  # with pixels, a PCA of them, the untrained network
+    pairs: tuple[Comparison, ...]
+    """The first is the same in all."""
+    baselines: tuple[Comparison, ...]
+    """With pixels, a PCA of them, the untrained network."""
     notes: tuple[str, ...]
-    runs: ModelRanking | None = None  # figures of each run, on the same rows
+    """Sentences on what limits the figures, or was left out."""
+    runs: ModelRanking | None = None
+    """Figures of each run, on the same rows."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

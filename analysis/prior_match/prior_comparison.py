@@ -28,12 +28,18 @@ Draw = Callable[[int], Floats]
 class PartOfPrior:
     """One part of a code beside draws from its prior."""
 
-    name: str  # of the part
-    kind: str  # "normal", "uniform", or another, whose draws were given
-    codes: TwoSample  # codes and draws
-    null: TwoSample  # as many other draws and draws, the median of NULLS: what no difference looks like
-    means: Doubles  # (d,) of the codes, less the prior's
-    deviations: Doubles  # (d,) of the codes, over the prior's; NaN where that is 0
+    name: str
+    """Of the part."""
+    kind: str
+    """"normal", "uniform", or another, whose draws were given."""
+    codes: TwoSample
+    """Codes and draws."""
+    null: TwoSample
+    """As many other draws and draws, the median of NULLS: what no difference looks like."""
+    means: Doubles
+    """(d,) of the codes, less the prior's."""
+    deviations: Doubles
+    """(d,) of the codes, over the prior's; NaN where that is 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +49,10 @@ class PriorComparison:
     kind: ClassVar[str] = "prior_match"
 
     parts: tuple[PartOfPrior, ...]
-    rows: int  # rows of the table whose codes were compared
+    rows: int
+    """Rows of the table whose codes were compared."""
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

@@ -31,18 +31,30 @@ BLOCK = 64  # permutations at once
 class TwoSample:
     """How far two sets of rows, n and m of them, are apart."""
 
-    n: int  # rows of the first set
-    m: int  # rows of the second set
-    mmd: float  # unbiased squared maximum mean discrepancy, about 0 where the two are one
-    mmd_p: float  # p of `mmd`, by permutations
-    bandwidth: float  # of its Gaussian kernel: the median distance between rows
-    wasserstein: float  # sliced W₂: root mean square over directions
-    wasserstein_p: float  # p of `wasserstein`, by permutations
-    wasserstein_null: float  # its mean where rows are exchanged: what n and m rows of one distribution have
-    ks: Doubles  # (d,) Kolmogorov–Smirnov statistic of each column
-    ks_p: Doubles  # (d,) their p
-    rejected: Ints  # columns that differ, by Benjamini and Hochberg at a false discovery rate of 0.05
-    permutations: int  # how many; p is at least 1 / (1 + permutations)
+    n: int
+    """Rows of the first set."""
+    m: int
+    """Rows of the second set."""
+    mmd: float
+    """Unbiased squared maximum mean discrepancy, about 0 where the two are one."""
+    mmd_p: float
+    """p of `mmd`, by permutations."""
+    bandwidth: float
+    """Of its Gaussian kernel: the median distance between rows."""
+    wasserstein: float
+    """Sliced W₂: root mean square over directions."""
+    wasserstein_p: float
+    """p of `wasserstein`, by permutations."""
+    wasserstein_null: float
+    """Its mean where rows are exchanged: what n and m rows of one distribution have."""
+    ks: Doubles
+    """(d,) Kolmogorov–Smirnov statistic of each column."""
+    ks_p: Doubles
+    """(d,) their p."""
+    rejected: Ints
+    """Columns that differ, by Benjamini and Hochberg at a false discovery rate of 0.05."""
+    permutations: int
+    """How many; p is at least 1 / (1 + permutations)."""
 
 
 def two_sample(

@@ -36,29 +36,47 @@ class Difference:
     """Difference of accuracies, or of R2, paired by draw of labels and by test row."""
 
     representation: str
+    """Whose figure is the first."""
     baseline: str
-    difference: Interval  # the figure minus the baseline's; covers draws and test rows
+    """Whose figure it is compared with."""
+    difference: Interval
+    """The figure minus the baseline's; covers draws and test rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FewLabels:
     """Simple classifiers trained on few labels, the same draws for every representation."""
 
-    per_class: int  # labels a class, their mean over classes where `everything`; all labelled rows where `metric` is R2
+    per_class: int
+    """Labels a class, their mean over classes where `everything`; all labelled rows where `metric` is R2."""
     representations: tuple[str, ...]
-    baselines: tuple[bool, ...]  # which of them are baselines
-    accuracy: Doubles  # (representations, draws) on the test rows, or R2; NaN where one has fewer draws
-    scores: tuple[Interval, ...]  # mean over draws; covers draws and test rows, n = draws
-    deviations: tuple[float, ...]  # standard deviation over draws
+    """Names of what was compared."""
+    baselines: tuple[bool, ...]
+    """Which of them are baselines."""
+    accuracy: Doubles
+    """(representations, draws) on the test rows, or R2; NaN where one has fewer draws."""
+    scores: tuple[Interval, ...]
+    """Mean over draws; covers draws and test rows, n = draws."""
+    deviations: tuple[float, ...]
+    """Standard deviation over draws."""
     differences: tuple[Difference, ...]
-    settings: tuple[float, ...]  # of each representation: C of a logistic probe, strength of ridge, steps of a network
+    """Paired differences."""
+    settings: tuple[float, ...]
+    """Of each representation: C of a logistic probe, strength of ridge, steps of a network."""
     n_test: int
-    note: str  # the protocol
-    common: tuple[bool, ...] = ()  # of each, whether one number scaled all columns rather than each its own
-    everything: bool = False  # all labelled train rows in place of a draw
-    shuffled: Interval | None = None  # the first representation trained on shuffled labels; n counts shuffles
-    labels: int = 0  # train rows with a label that each draw holds
-    metric: str = "accuracy"  # or "R2"
+    """Rows that were scored."""
+    note: str
+    """The protocol."""
+    common: tuple[bool, ...] = ()
+    """Of each, whether one number scaled all columns rather than each its own."""
+    everything: bool = False
+    """All labelled train rows in place of a draw."""
+    shuffled: Interval | None = None
+    """The first representation trained on shuffled labels; n counts shuffles."""
+    labels: int = 0
+    """Train rows with a label that each draw holds."""
+    metric: str = "accuracy"
+    """Or "R2"."""
 
 
 def protocol(n_test: int) -> str:
@@ -113,8 +131,10 @@ def within(picked: Ints, *, of: int, per_class: int) -> Ints:
 class Setting:
     """Settings of a representation's best probe, chosen on validation rows."""
 
-    common: bool  # all columns divided by one number, rather than each by its own deviation
-    c: float  # or the strength of ridge, or the steps of a network
+    common: bool
+    """All columns divided by one number, rather than each by its own deviation."""
+    c: float
+    """Or the strength of ridge, or the steps of a network."""
 
 
 def few_label_accuracy(
@@ -216,10 +236,14 @@ def over_draws(values: Floats) -> float:
 class Metric:
     """How figures of (draws, n_test), a row's share in that of its draw, become one with its interval."""
 
-    name: str  # "accuracy" or "R2"
-    score: Callable[[Any], Interval]  # of (draws, n_test)
-    paired: Callable[[Any, Any], Interval]  # of two such, of the same draws and rows: the first minus the second
-    protocol: Callable[[int], str]  # number of test rows -> how the figures were made
+    name: str
+    """"accuracy" or "R2"."""
+    score: Callable[[Any], Interval]
+    """Of (draws, n_test)."""
+    paired: Callable[[Any, Any], Interval]
+    """Of two such, of the same draws and rows: the first minus the second."""
+    protocol: Callable[[int], str]
+    """Number of test rows -> how the figures were made."""
 
 
 ACCURACY = Metric(name="accuracy", score=draws_and_rows, paired=paired_draws_and_rows, protocol=protocol)

@@ -84,21 +84,36 @@ PROTOCOL = (
 class Probe:
     """One figure: a probe trained on a representation's train rows, scored on its test rows."""
 
-    representation: str  # "code", "discriminator.conv2", "pixels", "PCA 50 of pixels", "untrained.code", ...
-    baseline: bool  # a baseline (pixels, PCA of pixels, untrained network), not the model's own
-    method: str  # "logistic", "svm", "knn" or "ridge"
-    target: str  # "label" or an attribute's name
-    metric: str  # "accuracy" or "R2"
-    score: Interval  # over test rows
-    shuffled: Interval | None  # the same probe on shuffled targets: mean over n shuffles, interval over them
-    setting: float  # C of logistic and svm, alpha of ridge, k of knn
-    width: int  # columns of the representation
-    used: int  # columns after PCA, = width where none was needed
+    representation: str
+    """"code", "discriminator.conv2", "pixels", "PCA 50 of pixels", "untrained.code", ..."""
+    baseline: bool
+    """a baseline (pixels, PCA of pixels, untrained network), not the model's own."""
+    method: str
+    """"logistic", "svm", "knn" or "ridge"."""
+    target: str
+    """"label" or an attribute's name."""
+    metric: str
+    """"accuracy" or "R2"."""
+    score: Interval
+    """Over test rows."""
+    shuffled: Interval | None
+    """The same probe on shuffled targets: mean over n shuffles, interval over them."""
+    setting: float
+    """C of logistic and svm, alpha of ridge, k of knn."""
+    width: int
+    """Columns of the representation."""
+    used: int
+    """Columns after PCA, = width where none was needed."""
     n_train: int
+    """Rows that it was fitted to."""
     n_validation: int
-    classes: tuple[str, ...]  # empty for ridge
-    confusion: Ints | None  # (classes, classes) test rows, truth by row; None for ridge or > 50 classes
+    """Rows that chose its setting."""
+    classes: tuple[str, ...]
+    """Empty for ridge."""
+    confusion: Ints | None
+    """(classes, classes) test rows, truth by row; None for ridge or > 50 classes."""
     note: str
+    """What limits the figure, if anything."""
     predictor: Predictor | None = field(default=None, repr=False, compare=False, metadata={"stored": False})
     """The fitted probe itself; results on disk do not hold it."""
 
@@ -179,11 +194,16 @@ class ProbeTable:
 
     kind: ClassVar[str] = "probes"
 
-    target: str  # the main target: "label" or the column in its place
-    probes: tuple[Probe, ...]  # the main target's first, then attributes'
-    protocol: str  # one paragraph: standardisation, C, rows
-    notes: tuple[str, ...]  # what was left out and why
-    n_labels_used: int = 0  # labels that the networks themselves were trained with
+    target: str
+    """The main target: "label" or the column in its place."""
+    probes: tuple[Probe, ...]
+    """The main target's first, then attributes'."""
+    protocol: str
+    """One paragraph: standardisation, C, rows."""
+    notes: tuple[str, ...]
+    """What was left out and why."""
+    n_labels_used: int = 0
+    """Labels that the networks themselves were trained with."""
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

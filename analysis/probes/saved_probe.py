@@ -35,17 +35,25 @@ ARRAYS = ("mean", "scale", "weights", "bias")
 class FittedProbe:
     """A multinomial logistic probe of one column: softmax of ((x − mean) / scale) W + b."""
 
-    column: str  # "code", or a feature layer
-    pool: int  # cells to which convolutional layers were pooled, 0 whole
-    checkpoint: str  # hash of the model that made the column, "" for a foreign table
+    column: str
+    """"code", or a feature layer."""
+    pool: int
+    """Cells to which convolutional layers were pooled, 0 whole."""
+    checkpoint: str
+    """Hash of the model that made the column, "" for a foreign table."""
     target: str
     classes: tuple[str, ...]
-    mean: Singles  # (d,)
-    scale: Singles  # (d,), infinite where a column says nothing
-    weights: Singles  # (d, k)
-    bias: Singles  # (k,)
+    mean: Singles
+    """(d,)."""
+    scale: Singles
+    """(d,), infinite where a column says nothing."""
+    weights: Singles
+    """(d, k)."""
+    bias: Singles
+    """(k,)."""
     c: float
-    accuracy: Interval  # on test rows
+    accuracy: Interval
+    """On test rows."""
 
     def scores(self, x: Floats) -> Singles:
         """Logits (n, k) of rows (n, d). Raises: AnalysisError for another width."""

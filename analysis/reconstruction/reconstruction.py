@@ -24,20 +24,34 @@ class Reconstruction:
 
     kind: ClassVar[str] = "reconstruction"
 
-    rows: Ints  # (n,) positions in the table
-    errors: Singles  # (n,) L2 norm of the difference
-    shuffled: Singles  # (n,) the same against the reconstruction of a random other image
-    ratio: Interval  # mean error / mean shuffled error: 1 = the code says nothing about its image, 0 = perfect
-    error: Interval  # mean error
-    baselines: tuple[Baseline, ...]  # ratio of a PCA of equal width and of the mean image
-    by_class: Doubles  # (classes,) ratio within each class, NaN where there are no rows
+    rows: Ints
+    """(n,) positions in the table."""
+    errors: Singles
+    """(n,) L2 norm of the difference."""
+    shuffled: Singles
+    """(n,) the same against the reconstruction of a random other image."""
+    ratio: Interval
+    """Mean error / mean shuffled error: 1 = the code says nothing about its image, 0 = perfect."""
+    error: Interval
+    """Mean error."""
+    baselines: tuple[Baseline, ...]
+    """Ratio of a PCA of equal width and of the mean image."""
+    by_class: Doubles
+    """(classes,) ratio within each class, NaN where there are no rows."""
     classes: tuple[str, ...]
-    shown: Ints  # (3, m) positions: best, typical (around the median), worst
-    groups: Strings  # (3,) "best", "typical", "worst"
-    originals: Pixels  # (3, m, h, w, c)
-    reconstructions: Pixels  # (3, m, h, w, c)
-    shown_errors: Doubles  # (3, m)
+    """Names of the labels."""
+    shown: Ints
+    """(3, m) positions: best, typical (around the median), worst."""
+    groups: Strings
+    """(3,) "best", "typical", "worst"."""
+    originals: Pixels
+    """(3, m, h, w, c)."""
+    reconstructions: Pixels
+    """(3, m, h, w, c)."""
+    shown_errors: Doubles
+    """(3, m)."""
     notes: tuple[str, ...]
+    """Sentences on what limits the figures, or was left out."""
 
     training_rows_note: str = ""
     """Says that training rows are among those measured; "" where none are."""

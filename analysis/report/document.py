@@ -93,7 +93,8 @@ class Estimate:
     group: str = ""
     note: str = ""
     marks: tuple[Mark, ...] = ()
-    reason: str = ""  # why there is no interval, where there is none
+    reason: str = ""
+    """Why there is no interval, where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +102,12 @@ class Comparison:
     """Figures side by side as a table with a dot plot; a line marks the raw pixels' figure of each group."""
 
     rows: tuple[Estimate, ...]
+    """Rows that both were compared on."""
     caption: str
     scale: Literal["percent", "number"] = "percent"
     axis: tuple[float, float] | None = None
-    digits: int = 2  # decimals of plain numbers; shares always show one tenth of a percent
+    digits: int = 2
+    """Decimals of plain numbers; shares always show one tenth of a percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +117,12 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
-    shades: tuple[tuple[float, ...], ...] = ()  # depth in [0, 1] of each cell but a row's first: a table as a picture
-    quiet: tuple[bool, ...] = ()  # rows that are baselines, set back behind the others
-    below: tuple[tuple[tuple[str, ...], ...], ...] = ()  # small lines under the cells of each row
+    shades: tuple[tuple[float, ...], ...] = ()
+    """Depth in [0, 1] of each cell but a row's first: a table as a picture."""
+    quiet: tuple[bool, ...] = ()
+    """Rows that are baselines, set back behind the others."""
+    below: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    """Small lines under the cells of each row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +158,8 @@ class Column:
     """A value for each thumbnail row, to colour points by and to show on hover."""
 
     name: str
-    values: np.ndarray  # (n,) float64, NaN unknown; or int64 indices into `categories`, -1 unknown
+    values: np.ndarray
+    """(n,) float64, NaN unknown; or int64 indices into `categories`, -1 unknown."""
     categories: tuple[str, ...] | None = None
 
 
@@ -170,10 +177,12 @@ class Map:
     """Images as points, in one or several views."""
 
     id: str
-    rows: np.ndarray  # (n,) row numbers of the table
+    rows: np.ndarray
+    """(n,) row numbers of the table."""
     views: tuple[View, ...]
     caption: str
-    colour: str = ""  # the column to colour by at first
+    colour: str = ""
+    """The column to colour by at first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,8 +215,10 @@ class Gallery:
 
     groups: tuple[Group, ...]
     caption: str
-    beside: bool = False  # groups stand beside each other where there is room
-    rows: bool = False  # each group is one row, its heading at the left
+    beside: bool = False
+    """Groups stand beside each other where there is room."""
+    rows: bool = False
+    """Each group is one row, its heading at the left."""
 
 
 @dataclass(frozen=True)
@@ -286,9 +297,11 @@ class Section:
 class Thumbnails:
     """The images behind row numbers, the same ones wherever a point is hovered."""
 
-    rows: np.ndarray  # (n,) int64 row numbers of the table
+    rows: np.ndarray
+    """(n,) int64 row numbers of the table."""
     ids: tuple[str, ...]
-    pixels: np.ndarray | None  # (n, h, w, c) uint8; None where the table has no pictures
+    pixels: np.ndarray | None
+    """(n, h, w, c) uint8; None where the table has no pictures."""
     columns: tuple[Column, ...] = ()
 
 

@@ -35,8 +35,10 @@ class Series:
 
     group: str
     name: str
-    images: Doubles  # (n,) images seen
-    values: Doubles  # (n,)
+    images: Doubles
+    """(n,) images seen."""
+    values: Doubles
+    """(n,)."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,12 @@ class Grid:
 class Rows:
     """What the rows of sample grids are of."""
 
-    of: str  # "class" or "component"
-    count: int  # how many there are, of which the first ones are shown
-    names: tuple[str, ...]  # from the top
+    of: str
+    """"class" or "component"."""
+    count: int
+    """How many there are, of which the first ones are shown."""
+    names: tuple[str, ...]
+    """From the top."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,14 +80,18 @@ class Run:
     config_text: str
     summary: dict[str, Any]
     series: tuple[Series, ...]
-    status: str  # "ok", "warning", "diverged", "" where there is no diagnostics.json
+    status: str
+    """"ok", "warning", "diverged", "" where there is no diagnostics.json."""
     warnings: tuple[Warned, ...]
     samples: tuple[Grid, ...]
     reconstructions: tuple[Grid, ...]
-    rows: Rows | None = None  # of `samples`, where classes or components were asked for
+    rows: Rows | None = None
+    """Of `samples`, where classes or components were asked for."""
     posteriors: tuple[Grid, ...] = ()
-    draws: dict[str, Any] = field(default_factory=dict)  # posteriors.json: images, dimensions, draws of each image
-    likelihood: dict[str, Any] = field(default_factory=dict)  # likelihood.json
+    draws: dict[str, Any] = field(default_factory=dict)
+    """Posteriors.json: images, dimensions, draws of each image."""
+    likelihood: dict[str, Any] = field(default_factory=dict)
+    """Likelihood.json."""
 
     def summary_value(self, *names: str) -> Any:
         """Give the summary's value under the first of `names` that it has, else None."""

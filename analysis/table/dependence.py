@@ -49,10 +49,14 @@ DRIFT = 1.5  # times as much as those of independent rows, from which there is a
 class Twins:
     """Held-out rows that have a near-copy among the train rows."""
 
-    held_out: int  # rows that were looked up
-    train: int  # rows that they were looked up in
-    identical: int  # with the very code, or the very pixels, of a train row
-    near: int  # nearer to a train row than 1 in 50 independent rows would be, the identical ones too
+    held_out: int
+    """Rows that were looked up."""
+    train: int
+    """Rows that they were looked up in."""
+    identical: int
+    """With the very code, or the very pixels, of a train row."""
+    near: int
+    """Nearer to a train row than 1 in 50 independent rows would be, the identical ones too."""
 
     @property
     def many(self) -> bool:

@@ -27,15 +27,25 @@ class Summary:
     """One line on a label or attribute column over the whole table."""
 
     name: str
-    kind: str  # "class", "boolean", "numeric" or "text"
-    present: int  # rows with a value
+    """Of the column."""
+    kind: str
+    """"class", "boolean", "numeric" or "text"."""
+    present: int
+    """Rows with a value."""
     missing: int
-    categories: tuple[str, ...]  # the commonest 50, most frequent first; empty for numeric columns
-    counts: tuple[int, ...]  # rows of each category
-    low: float  # minimum, mean, maximum of numeric columns, else NaN
+    """Rows without a value."""
+    categories: tuple[str, ...]
+    """The commonest 50, most frequent first; empty for numeric columns."""
+    counts: tuple[int, ...]
+    """Rows of each category."""
+    low: float
+    """Minimum, mean, maximum of numeric columns, else NaN."""
     mean: float
+    """Of the values."""
     high: float
-    different: int = 0  # categories that occur, of which only the commonest are named; 0 where a table does not say
+    """Largest value."""
+    different: int = 0
+    """Categories that occur, of which only the commonest are named; 0 where a table does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,22 +54,38 @@ class Overview:
 
     kind: ClassVar[str] = "overview"
 
-    table: str  # file name
-    n: int  # rows
-    splits: tuple[tuple[str, int], ...]  # ("train", 45000), ...
-    representations: tuple[tuple[str, int], ...]  # vector columns and their width: ("code", 50), ...
-    summaries: tuple[Summary, ...]  # the label first, then attributes
-    rows: Ints  # (m,) positions in the table, ascending; results name rows by position
-    ids: Strings  # (m,) the table's ids of those rows
-    split: Strings  # (m,) split of those rows, "" if the table has none
-    columns: tuple[Column, ...]  # label and attributes of those rows
-    thumbnails: Pixels | None  # (m, h, w, c), c = 1 or 3; None where the table has no pictures
-    metadata: str  # the table's `latentgan` metadata as JSON text, "{}" if there is none
+    table: str
+    """File name."""
+    n: int
+    """Rows."""
+    splits: tuple[tuple[str, int], ...]
+    """("train", 45000), ..."""
+    representations: tuple[tuple[str, int], ...]
+    """Vector columns and their width: ("code", 50), ..."""
+    summaries: tuple[Summary, ...]
+    """The label first, then attributes."""
+    rows: Ints
+    """(m,) positions in the table, ascending; results name rows by position."""
+    ids: Strings
+    """(m,) the table's ids of those rows."""
+    split: Strings
+    """(m,) split of those rows, "" if the table has none."""
+    columns: tuple[Column, ...]
+    """Label and attributes of those rows."""
+    thumbnails: Pixels | None
+    """(m, h, w, c), c = 1 or 3; None where the table has no pictures."""
+    metadata: str
+    """The table's `latentgan` metadata as JSON text, "{}" if there is none."""
     notes: tuple[str, ...]
-    identity: str = ""  # of the table, see Embeddings.identity
-    code: str = "code"  # the vector column that was the code
-    refused: tuple[tuple[str, str], ...] = ()  # analyses that were left out, and why
-    warnings: tuple[str, ...] = ()  # rows that depend on each other, see analysis.table.dependence
+    """Sentences on what limits the figures, or was left out."""
+    identity: str = ""
+    """Of the table, see Embeddings.identity."""
+    code: str = "code"
+    """The vector column that was the code."""
+    refused: tuple[tuple[str, str], ...] = ()
+    """Analyses that were left out, and why."""
+    warnings: tuple[str, ...] = ()
+    """Rows that depend on each other, see analysis.table.dependence."""
 
 
 def summarise(table: Embeddings, rows: Ints, *, warnings: Sequence[str] = ()) -> Overview:

@@ -19,11 +19,16 @@ class Representation:
     """A vector column, perhaps of selected columns or seen through a PCA of pixels."""
 
     name: str
+    """Of the column."""
     baseline: bool
+    """Whether it is a baseline."""
     column: str
-    mask: Bools | None = None  # columns that are kept
-    width: int = 0  # > 0: components of a PCA fitted on train
-    joined: tuple[str, ...] = ()  # further columns, side by side with the first
+    mask: Bools | None = None
+    """Columns that are kept."""
+    width: int = 0
+    """> 0: components of a PCA fitted on train."""
+    joined: tuple[str, ...] = ()
+    """Further columns, side by side with the first."""
 
     def read(
         self,

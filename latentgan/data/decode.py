@@ -66,6 +66,7 @@ class _Findings:
     """Notes, and the reason of each bad item by row."""
 
     notes: list[str] = field(default_factory=list)
+    """Sentences on what limits the figures, or was left out."""
     bad: dict[int, str] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ class Row:
     """One line of the table; `cells` belong to COLUMNS."""
 
     protocol: str
+    """Its name."""
     cells: tuple[str, ...]
 
 

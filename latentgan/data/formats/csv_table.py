@@ -44,6 +44,7 @@ class Sheet:
     lines: list[int]
     columns: dict[str, list[str | None]]
     notes: tuple[str, ...] = ()
+    """Sentences on what limits the figures, or was left out."""
 
 
 def read_csv(path: Path) -> Sheet:

@@ -108,8 +108,10 @@ class Evaluator:
     """A classifier of real images, the images that the GANs saw, and how varied real images of a class are."""
 
     network: nn.Module
-    training_images: Tensor  # (m, c · h · w), of the GANs
-    spread: float  # of real images of a class
+    training_images: Tensor
+    """(m, c · h · w), of the GANs."""
+    spread: float
+    """Of real images of a class."""
     device: str
     seed: int
 
