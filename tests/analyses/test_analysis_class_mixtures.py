@@ -21,7 +21,7 @@ def planted(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     return (centre + rng.normal(size=(n, 2))).astype(np.float32), (group >= 2).astype(np.int64)
 
 
-def test_classes_of_several_groups_are_told_apart_and_shuffled_labels_are_chance(rng: np.random.Generator) -> None:
+def test_classes_of_several_groups_are_separated(rng: np.random.Generator) -> None:
     train, test = planted(rng, 1200), planted(rng, 800)
     noise = rng.normal(size=(1200, 3)), rng.normal(size=(800, 3))
     baseline_codes = {"the same": (train[0], test[0]), "noise": noise}

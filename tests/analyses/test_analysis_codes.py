@@ -21,7 +21,7 @@ def planted(rng: np.random.Generator, n: int, wrong: int) -> tuple[np.ndarray, n
     return np.array([2, 0, 1])[shown][order], labels[order]
 
 
-def test_a_permutation_of_the_labels_is_found_and_its_errors_are_counted():
+def test_a_permutation_of_labels_is_matched():
     rng = np.random.default_rng(0)
     found = match_categories(planted(rng, 300, 30), planted(rng, 500, 45), categories=3)
     assert found.names.tolist() == [1, 2, 0] and found.rule == "one to one"
@@ -35,7 +35,7 @@ def test_the_assignment_is_the_best_of_all_permutations():
     assert match_categories((categories, labels), (categories, labels), categories=4).accuracy.value == best
 
 
-def test_more_categories_than_labels_take_the_majority_and_empty_ones_no_name():
+def test_spare_categories_take_the_majority_label():
     categories, labels = np.array([0, 0, 1, 1, 1, 3]), np.array([0, 0, 1, 1, 0, 1])
     found = match_categories((categories, labels), (categories, labels), categories=4)
     assert found.names.tolist() == [0, 1, -1, 1] and found.rule == "majority"
@@ -64,7 +64,7 @@ def planted_scores() -> tuple[np.ndarray, np.ndarray]:
     return scores, labels
 
 
-def test_a_category_is_named_by_the_one_row_that_is_of_it_most_surely():
+def test_most_confident_row_names_a_category():
     scores, labels = planted_scores()
     chosen = scores.argmax(1)
     found = match_by_confidence((scores, labels), (chosen, labels))
@@ -75,7 +75,7 @@ def test_a_category_is_named_by_the_one_row_that_is_of_it_most_surely():
     assert majority.names.tolist() == [2, 0, 1, -1] and majority.accuracy.value == 39 / 40
 
 
-def test_the_order_of_rows_names_no_category_where_probabilities_round_to_1():
+def test_row_order_names_no_category_at_ties():
     """Of 300 rows at exactly 1.0 in float32 the surest is known from what it leaves to the others."""
     rng = np.random.default_rng(0)
     labels, logits = np.arange(300) % 3, np.zeros((300, 3), np.float32)
@@ -91,7 +91,7 @@ def test_the_order_of_rows_names_no_category_where_probabilities_round_to_1():
         assert found.names.tolist() == [1, 2, 0]
 
 
-def test_rows_that_nothing_divides_name_a_category_by_their_commonest_label():
+def test_undivided_rows_take_the_commonest_label():
     scores = np.eye(3)[[0, 0, 0, 0, 0, 1, 1, 1, 1, 2]]
     labels = np.array([2, 1, 2, 0, -1, 1, 2, 2, 1, 0])  # 2 twice of four; 1 and 2 as often; 0
     for seed in range(5):
@@ -100,7 +100,7 @@ def test_rows_that_nothing_divides_name_a_category_by_their_commonest_label():
         assert found.names.tolist() == [2, 1, 0]
 
 
-def test_an_assignment_gives_no_name_to_a_category_that_no_row_speaks_for():
+def test_a_category_without_rows_gets_no_name():
     chosen, labels = np.repeat([0, 1, 1], 10), np.repeat([2, 0, 1], 10)
     for found in (
         match_categories((chosen, labels), (chosen, labels), categories=3),
@@ -120,7 +120,7 @@ def test_a_row_without_a_label_names_nothing_and_is_not_judged():
         match_by_confidence((scores, np.full(40, -1)), (scores.argmax(1), labels))
 
 
-def test_names_by_one_row_are_chosen_on_other_rows_than_those_judged():
+def test_names_are_scored_on_other_rows():
     scores = np.array([[0.9, 0.1], [0.2, 0.8]])
     found = match_by_confidence((scores, np.array([0, 1])), (np.array([0, 1]), np.array([1, 0])))
     assert found.accuracy.value == 0
@@ -134,7 +134,7 @@ def test_the_surest_rows_of_a_category_are_those_that_are_of_it():
     assert (found[3] == -1).all()
 
 
-def test_one_to_one_leaves_clusters_over_and_counts_their_rows_as_wrong():
+def test_one_to_one_counts_spare_clusters_as_wrong():
     clusters = np.repeat([0, 1, 2, 3], [30, 20, 40, 10])
     labels = np.repeat([0, 0, 1, 1], [30, 20, 40, 10])
     found = match_one_to_one((clusters, labels), (clusters, labels), categories=4)

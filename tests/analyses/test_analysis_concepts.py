@@ -46,7 +46,7 @@ def test_an_offset_keeps_mean_differences(offset: float, rng: np.random.Generato
     assert direction @ same > 0.99999 and same[0] > 0.95
 
 
-def test_the_logistic_normal_sees_through_correlation_where_the_mean_difference_does_not(
+def test_logistic_normal_sees_through_correlation(
     rng: np.random.Generator,
 ) -> None:
     codes, positive, _ = planted(rng, 4000, d=2, gap=0.0)

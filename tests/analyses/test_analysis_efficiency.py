@@ -49,7 +49,7 @@ def planted(rng: np.random.Generator, gap: float, draws: int = 10) -> Curve:
     return read(rng, {"code": [x[:, :2] for x in pixels], "pixels": pixels}, labels, draws)
 
 
-def test_sizes_go_up_by_one_two_five_to_half_of_the_smallest_class() -> None:
+def test_sizes_are_one_two_five() -> None:
     assert sizes(np.repeat([0, 1], [900, 230])) == (1, 2, 5, 10, 20, 50, 100)
     assert sizes(np.arange(100_000) % 10)[-1] == 500  # of 5,000 rows
     assert sizes(np.repeat([0, 1], 20)) == (1, 2, 5, 10)
@@ -131,7 +131,7 @@ def test_the_order_of_test_rows_and_of_columns_does_not_matter() -> None:
     assert figures(True) == pytest.approx(figures(False), abs=0.01)
 
 
-def test_the_crossing_is_linear_in_the_logarithm_and_its_ends_are_those_of_the_difference() -> None:
+def test_crossing_is_linear_in_the_logarithm() -> None:
     def hits(share: float) -> np.ndarray:
         return np.tile(np.arange(1000) < 1000 * share, (6, 1))
 

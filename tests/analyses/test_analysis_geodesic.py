@@ -79,7 +79,7 @@ def test_the_unit_of_codes_changes_no_path(scale: float) -> None:
     assert found.codes[..., :2] / scale == pytest.approx(np.stack([plain.codes] * 3), abs=5e-3)
 
 
-def test_a_search_that_cannot_move_has_not_converged_unless_it_is_at_its_end() -> None:
+def test_a_stuck_search_has_not_converged() -> None:
     start, end = np.array([0.0, 0.9]), np.array([2.0, 0.9])
     blind = geodesic_path(sphere, start, end, steps=15, step=5.0)  # differences that say nothing of the slope
     assert not blind.converged and blind.found.length == blind.start.length and blind.rounds == 1

@@ -15,7 +15,7 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def test_the_inception_score_of_sure_and_even_answers_is_the_number_of_classes():
+def test_inception_score_of_sure_answers_is_k():
     even = np.eye(4)[np.arange(400) % 4]
     assert inception_score(even, rng=rng()).value == pytest.approx(4, abs=1e-3)  # the floor takes the rest
     one_class = np.eye(4)[np.zeros(400, int)]
@@ -39,7 +39,7 @@ def test_the_modified_score_of_two_images_by_hand():
     assert score.value == pytest.approx((math.exp((forward + backward) / 2) + 1) / 2, abs=1e-12) and score.n == 2
 
 
-def test_the_modified_score_is_the_mean_over_all_pairs_one_by_one():
+def test_modified_score_is_the_mean_over_pairs():
     p = rng(1).dirichlet([0.3, 0.5, 0.8], 60)
     logs, given, scores = np.log(np.maximum(p, FLOOR)), p.argmax(1), []
     for k in range(3):
@@ -49,7 +49,7 @@ def test_the_modified_score_is_the_mean_over_all_pairs_one_by_one():
     assert modified_inception_score(p, rng=rng()).value == pytest.approx(np.mean(scores), abs=1e-10)
 
 
-def test_images_that_are_all_answered_alike_have_the_least_modified_score():
+def test_equal_answers_have_the_least_score():
     p = np.tile([[0.7, 0.3], [0.2, 0.8]], (50, 1))
     score = modified_inception_score(p, rng=rng())
     assert (score.value, score.low, score.high) == pytest.approx((1, 1, 1), abs=1e-12)
@@ -63,7 +63,7 @@ def test_a_probability_of_nothing_does_not_become_the_score():
 
 
 @pytest.mark.parametrize("score", [inception_score, modified_inception_score])
-def test_the_interval_holds_the_score_of_many_images_about_as_often_as_it_says(score):
+def test_inception_interval_covers_its_score(score):
     """95 % nominal; 150 small samples, so that 88 % is four standard errors off."""
     truth = score(rng(7).dirichlet([2, 1, 1], 60_000), rng=rng(), repeats=2).value
     draws = rng(8)
@@ -90,7 +90,7 @@ def test_the_score_of_many_images_is_held_though_few_lower_it(draw, truth):
     assert np.mean([interval.low <= truth <= interval.high for interval in intervals]) >= 0.9
 
 
-def test_classes_of_few_images_leave_the_modified_score_without_an_interval():
+def test_few_images_have_no_interval():
     p = np.eye(4)[[0] * 20 + [1] * 20 + [2] * 2] * 0.9 + 0.025
     score = modified_inception_score(p)
     assert np.isnan(score.low)

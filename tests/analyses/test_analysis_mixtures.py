@@ -42,7 +42,7 @@ def test_one_gaussian_is_one_component(rng: np.random.Generator) -> None:
     assert len(fit_mixture(rng.normal(size=(1500, 3)), rng=rng).gaussians.weights) == 1
 
 
-def test_correlated_codes_ask_for_full_covariances_and_round_ones_do_not(rng: np.random.Generator) -> None:
+def test_correlated_codes_get_full_covariances(rng: np.random.Generator) -> None:
     long = rng.normal(size=(1000, 2)) @ np.array([[3, 3], [0, 0.3]])
     assert fit_mixture(long, rng=rng, components=(1,)).gaussians.covariance == "full"
     assert fit_mixture(rng.normal(size=(1000, 5)), rng=rng, components=(1,)).gaussians.covariance == "diag"
@@ -95,14 +95,14 @@ def test_degenerate_codes_are_fitted_and_said(rng: np.random.Generator) -> None:
     assert any("degenerat" in note for note in forced.notes)
 
 
-def test_fewer_rows_than_a_full_covariance_needs_are_a_diagonal_gaussian(rng: np.random.Generator) -> None:
+def test_few_rows_get_a_diagonal_gaussian(rng: np.random.Generator) -> None:
     x, beyond = rng.normal(size=(60, 64)), rng.normal(size=(500, 64))
     fitted = fit_mixture(x, rng=rng)
     assert fitted.gaussians.covariance == "diag"
     assert fitted.log_density(beyond).mean() >= -64 / 2 * np.log(2 * np.pi) - 64 / 2 - 4  # the truth's, and little less
 
 
-def test_groups_that_are_truly_flat_are_kept_where_other_rows_confirm_them(rng: np.random.Generator) -> None:
+def test_flat_groups_are_kept_if_confirmed(rng: np.random.Generator) -> None:
     """Three groups of which one has a deviation of 1e-4 in a direction: the floor stands in for it, and it is said."""
     member, x = rng.integers(3, size=6000), rng.normal(size=(6000, 4))
     x[member == 0, 3] *= 1e-4
@@ -174,7 +174,7 @@ def test_the_scores_are_scikit_learns(rng: np.random.Generator) -> None:
     assert purity(counts)[0] == pytest.approx(by_hand)
 
 
-def test_intervals_of_agreement_hold_their_figure_where_every_row_has_a_label_of_its_own(
+def test_agreement_interval_covers_unique_labels(
     rng: np.random.Generator,
 ) -> None:
     one = agreement(np.zeros(60, int), np.arange(60), components=1, classes=tuple(map(str, range(60))), rng=rng)
@@ -191,7 +191,7 @@ def test_perfect_agreement_of_few_rows_is_not_certain(n: int, rng: np.random.Gen
         assert (0.05 <= interval.low <= 0.75) if n == 6 else (0.95 <= interval.low < 1)
 
 
-def test_agreement_leaves_unlabelled_rows_out_and_says_what_chance_gives(rng: np.random.Generator) -> None:
+def test_agreement_ignores_unlabelled_rows(rng: np.random.Generator) -> None:
     part, labels = rng.integers(0, 8, 500), rng.integers(0, 4, 500)
     labels[:100] = -1
     result = agreement(part, labels, components=8, classes=tuple("abcd"), rng=rng)
@@ -254,7 +254,7 @@ def test_single_precision_loses_nothing_that_matters(covariance: str, rng: np.ra
     assert single == pytest.approx(double, abs=0.05) and single.mean() == pytest.approx(double.mean(), abs=1e-3)
 
 
-def test_likelihood_never_falls_and_seeds_of_a_sample_end_as_likely(rng: np.random.Generator) -> None:
+def test_likelihood_never_falls(rng: np.random.Generator) -> None:
     x = blobs(rng, 4000, d=5, k=5)[0].astype(np.float64) / 4
     mixture = maximise(x, np.eye(6)[:, rng.integers(0, 6, len(x))], "full")
     steps = []
@@ -326,7 +326,7 @@ def test_one_shape_for_all_components_is_recognised(rng: np.random.Generator) ->
 
 
 @pytest.mark.parametrize("covariance", ["full", "tied"])
-def test_groups_that_overlap_by_their_means_are_not_lost_to_memberships_that_harden(covariance: str, monkeypatch):
+def test_groups_with_equal_means_survive(covariance: str, monkeypatch):
     """Ten round groups of 64 numbers: memberships that begin as soft as groups of one mean need melt them into one."""
     rng = np.random.default_rng([64, 10, 1])
     member = rng.integers(10, size=8000)
@@ -341,7 +341,7 @@ def test_groups_that_overlap_by_their_means_are_not_lost_to_memberships_that_har
     assert agreed >= found() - 0.02 and agreed >= 0.4
 
 
-def test_groups_that_differ_by_shape_alone_are_found_by_memberships_that_harden_slowly(monkeypatch):
+def test_groups_that_differ_by_shape_are_found(monkeypatch):
     rng, k, d, n = np.random.default_rng(0), 20, 40, 9000
     member, x = rng.integers(k, size=n), rng.standard_normal((n, d)).astype(np.float32)
     for j in range(k):

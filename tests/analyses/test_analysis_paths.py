@@ -18,7 +18,7 @@ vectors = arrays(np.float64, 5, elements=st.floats(-3, 3).map(lambda v: round(v,
 
 @settings(max_examples=200, deadline=None)
 @given(vectors, vectors)
-def test_both_paths_begin_and_end_where_they_should_and_stay_finite(a: np.ndarray, b: np.ndarray) -> None:
+def test_paths_keep_their_ends_and_stay_finite(a: np.ndarray, b: np.ndarray) -> None:
     for walk in (lerp, slerp):
         line = walk(a, b, AT)
         assert np.isfinite(line).all()

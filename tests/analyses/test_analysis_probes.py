@@ -84,7 +84,7 @@ def test_gradients_are_those_of_finite_differences(loss, rng: np.random.Generato
         assert gradient[place] == pytest.approx(slope, abs=2e-3)
 
 
-def test_few_rows_in_many_columns_give_the_same_reader_as_all_columns(rng: np.random.Generator) -> None:
+def test_few_rows_in_many_columns_fit_alike(rng: np.random.Generator) -> None:
     from sklearn.linear_model import LogisticRegression
 
     x, y = rng.normal(size=(30, 200)).astype(np.float32), np.arange(30) % 3
@@ -129,7 +129,7 @@ def test_doubles_far_from_zero_are_read_as_well_as_those_near_it(offset: float, 
     assert pca.project(wide + offset) == pytest.approx(fit_pca(wide, 8, rng=rng).project(wide), abs=1e-3)
 
 
-def test_planted_classes_are_read_and_shuffled_labels_are_at_chance(rng: np.random.Generator) -> None:
+def test_planted_classes_are_predicted(rng: np.random.Generator) -> None:
     train, test = halves(*planted(rng, 1200))
     for probe in linear_probe(train, test, rng=rng, methods=("logistic", "svm", "knn"), k=5, classes=("a", "b", "c")):
         assert probe.score.value > 0.9 and probe.score.n == 600
@@ -176,7 +176,7 @@ def test_what_cannot_be_probed_is_refused_in_a_sentence(rng: np.random.Generator
         linear_probe(Rows(train.x, train.y[:-1]), test, rng=rng)
 
 
-def test_a_class_with_one_row_and_one_that_only_test_has_do_no_harm(rng: np.random.Generator) -> None:
+def test_rare_classes_do_no_harm(rng: np.random.Generator) -> None:
     train, test = halves(*planted(rng, 200))
     train.y[0], test.y[:3] = 3, 4
     probe = linear_probe(train, test, rng=rng, classes=("a", "b", "c", "lone", "unseen"), methods=("logistic", "knn"))
@@ -220,7 +220,7 @@ def test_draws_of_labels_are_balanced_and_take_no_unlabelled_row(rng: np.random.
         draw_labels(labels, per_class=500, draws=1, rng=rng)
 
 
-def test_few_labels_pair_their_differences_and_favour_the_better_code(rng: np.random.Generator) -> None:
+def test_few_labels_favour_the_better_code(rng: np.random.Generator) -> None:
     x, y = planted(rng, 1500)
     views = {"code": x, "pixels": x + rng.normal(size=x.shape).astype(np.float32) * 2, "untrained.code": x[:, ::-1]}
     parts = [
@@ -257,7 +257,7 @@ def test_few_labels_are_read_at_the_scale_that_serves_a_code(rng: np.random.Gene
     assert hits.shape == (8, 1000) and hits.mean() > (0.9 if wide else 0.5)
 
 
-def test_few_label_intervals_cover_the_test_rows_and_not_the_draws_alone(rng: np.random.Generator) -> None:
+def test_few_label_intervals_cover_test_rows(rng: np.random.Generator) -> None:
     right = np.tile(rng.random(30) < 0.8, (20, 1))  # every draw reads the same 30 rows right: no spread over draws
     found, other = draws_and_rows(right), mean_interval(right.mean(1))
     assert other.half == pytest.approx(0) and found.half >= wilson(24, 30).half - 0.02
@@ -267,7 +267,7 @@ def test_few_label_intervals_cover_the_test_rows_and_not_the_draws_alone(rng: np
     assert even.value == 0 and even.low < -0.05 and even.high > 0.05
 
 
-def test_few_label_differences_cover_the_truth_with_few_test_rows(rng: np.random.Generator) -> None:
+def test_few_label_differences_cover_the_truth(rng: np.random.Generator) -> None:
     covered, over_draws = [], []
     for _ in range(300):
         easy = rng.random(40) < 0.7  # which rows are read right is mostly a matter of the row

@@ -31,7 +31,7 @@ def test_cosine_votes_are_scikit_learns() -> None:
         assert found.shuffled is not None and found.shuffled.low < 0.4
 
 
-def test_bigan_1nn_reads_the_encoders_last_layer_beside_its_baselines(tmp_path: Path) -> None:
+def test_bigan_1nn_takes_the_encoders_last_layer(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
     found = study_probes(table, None, Options(), protocol="bigan-1nn")
     names = [(one.representation, one.method) for one in found.probes]
@@ -49,7 +49,7 @@ def test_an_untrained_layer_that_is_not_there_is_told(tmp_path: Path) -> None:
         assert sum(note.startswith(said) for note in found.notes) == 1, found.notes
 
 
-def test_what_a_table_lacks_is_told_with_the_options_that_make_it(tmp_path: Path) -> None:
+def test_missing_features_name_their_options(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
     table.metadata["layers"] = ["encoder.hidden", "discriminator.conv1", "discriminator.conv2"]
     said = r"--features discriminator\.conv1 --features discriminator\.conv2 --pool 4 --out"
@@ -59,7 +59,7 @@ def test_what_a_table_lacks_is_told_with_the_options_that_make_it(tmp_path: Path
         find_protocol("bigan-1n")
 
 
-def test_an_svm_protocol_reads_columns_together_on_balanced_draws(tmp_path: Path) -> None:
+def test_svm_protocol_joins_columns(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
     found = study_probes(table, None, Options(), protocol="ali-svm-last4", draws=3)
     first = found.probes[0]
@@ -90,7 +90,7 @@ def rank() -> int:
     return int(np.linalg.matrix_rank(train - train.mean(0), tol=1e-3))
 
 
-def test_dcgans_svm_reads_all_pooled_convolutions_beside_as_many_components_as_pixels_have(tmp_path: Path) -> None:
+def test_dcgan_svm_joins_pooled_convolutions(tmp_path: Path) -> None:
     found = study_probes(convolved(tmp_path), None, Options(), protocol="dcgan-svm-4x4", draws=2)
     first, *rest = found.probes
     assert first.representation == "discriminator.conv1 + discriminator.conv2" and first.width == first.used == 96

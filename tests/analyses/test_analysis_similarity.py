@@ -128,7 +128,7 @@ def test_a_map_fitted_to_shuffled_rows_carries_nothing(rng: np.random.Generator)
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_code_that_collapsed_is_like_nothing_and_gets_no_small_p(rng: np.random.Generator) -> None:
+def test_a_collapsed_code_gets_no_small_p(rng: np.random.Generator) -> None:
     still, moving = np.full((120, 4), 0.1, np.float32), rng.normal(size=(120, 3))
     for x, y in ((still, moving), (moving, still), (still, still)):
         measures = similarities(x, y, rng=rng, shuffles=19)
@@ -145,9 +145,7 @@ def test_a_code_that_collapsed_is_like_nothing_and_gets_no_small_p(rng: np.rando
     assert np.isnan(permutation_p(np.nan, np.zeros(19))) and permutation_p(0.0, np.full(19, np.nan)) == 1
 
 
-def test_maps_of_shuffled_rows_are_those_that_are_fitted_one_by_one(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shuffled_maps_equal_single_fits(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y, halves = rng.normal(size=(80, 3)), rng.normal(size=(80, 4)), (np.arange(50), np.arange(50, 80))
     signs, w = np.where(rng.random((80, 2)) < 0.5, 1, -1), rng.normal(size=(2, 3))
     signs[60, 0] = 0

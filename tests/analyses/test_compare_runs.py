@@ -44,7 +44,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, digits: ImageSource) -> Path:
     return where
 
 
-def test_runs_are_encoded_once_on_the_same_images_and_stand_side_by_side(call: Any, runs: Path, tmp_path: Path) -> None:
+def test_runs_are_encoded_once_on_the_same_images(call: Any, runs: Path, tmp_path: Path) -> None:
     arguments = ("compare", runs / "a", runs / "deep/b", "--rows", ROWS, "--out", tmp_path / "results")
     code, out, err = call(*arguments, "--json")
     assert code == 0, err
@@ -96,7 +96,7 @@ def test_runs_of_other_images_or_sizes_get_one_sentence(call: Any, runs: Path, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_of_other_images_are_judged_on_images_that_are_named(call: Any, runs: Path, tmp_path: Path) -> None:
+def test_runs_are_compared_on_named_images(call: Any, runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "results"
     code, stdout, err = call("compare", runs / "a", runs / "strange", "--data", "digits", "--rows", 60, "--out", out)
     assert code == 0 and "side by side" in stdout, err
@@ -199,7 +199,7 @@ def test_without_latentgan_run_folders_are_refused(runs: Path) -> None:
     assert isinstance(done.exception, AnalysisError) and "run folders need latentgan compare" in str(done.exception)
 
 
-def test_tables_of_one_name_are_told_apart_and_no_other_file_is_replaced(runs: Path, tmp_path: Path) -> None:
+def test_tables_of_one_name_stay_apart(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no table")
     with pytest.raises(ConfigError, match="is not what latentgan writes there"):
         tables_of([runs / "a", runs / "a"], tmp_path, rows=50)

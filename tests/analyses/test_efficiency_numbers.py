@@ -80,7 +80,7 @@ def test_one_function_reads_the_whole_curve_of_arrays(rng: np.random.Generator) 
         number_efficiency({"code": Rows(codes[0][:19], told[0][:19])}, splits[1], splits[2], rng=rng)
 
 
-def test_a_planted_slope_is_read_up_to_its_known_r2_with_fewer_labels_than_pixels(rng: np.random.Generator) -> None:
+def test_a_planted_slope_reaches_its_r2(rng: np.random.Generator) -> None:
     curve = read(rng).curves[0].results()
     code, pixels = figures(curve, "code"), figures(curve, "pixels")
     known = 1 / (1 + NOISE**2)  # variance 1 of the slope, 0.25 of the noise
@@ -93,7 +93,7 @@ def test_a_planted_slope_is_read_up_to_its_known_r2_with_fewer_labels_than_pixel
         assert difference(few, "pixels")[0] > 0 and difference(few, MEAN)[0] > 0
 
 
-def test_labels_that_pixels_need_are_those_where_their_curve_is_as_high(rng: np.random.Generator) -> None:
+def test_labels_needed_by_pixels_are_exact(rng: np.random.Generator) -> None:
     first, nothing = read(rng).curves
     (need,) = first.needed(10)
     assert (need.representation, need.baseline, need.per_class) == ("code", "pixels", 10)
@@ -149,7 +149,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rng: np.random.Generator)
     assert 0.9 <= np.mean(inside) <= 0.98 and 0.88 <= np.mean(between) <= 0.98
 
 
-def test_a_label_of_numbers_gets_its_own_curve_and_attributes_stand_beside_a_label(tmp_path: Path) -> None:
+def test_numeric_labels_get_their_own_curve(tmp_path: Path) -> None:
     path = table_maker.digits_table(tmp_path, rows=600)
     beside = study_efficiency(Embeddings(path), None, Options(), draws=3)
     assert (beside.target, beside.metric) == ("label", "accuracy")
@@ -167,7 +167,7 @@ def test_a_label_of_numbers_gets_its_own_curve_and_attributes_stand_beside_a_lab
         study_efficiency(Embeddings(path, label="ink"), None, Options(), per_class=(5,))
 
 
-def test_numbers_that_are_not_known_in_validation_are_left_out_with_a_sentence(tmp_path: Path) -> None:
+def test_unknown_validation_numbers_are_left_out(tmp_path: Path) -> None:
     import pyarrow as pa
 
     columns = table_maker.digits_columns(rows=600)
@@ -181,7 +181,7 @@ def test_numbers_that_are_not_known_in_validation_are_left_out_with_a_sentence(t
         study_efficiency(Embeddings(path, label="ink"), None, Options(), draws=2)
 
 
-def test_results_are_kept_printed_and_reported_with_hostile_names(tmp_path: Path) -> None:
+def test_results_survive_hostile_names(tmp_path: Path) -> None:
     hostile = report_samples.HOSTILE[1]
     columns = table_maker.digits_columns(rows=600)
     columns[hostile] = columns.pop("ink")

@@ -84,7 +84,7 @@ def typed(*arguments: object) -> str:
     return " ".join(done.stderr.split())
 
 
-def test_the_log_the_summary_and_the_report_say_how_many_labels_were_told(made: Made) -> None:
+def test_labels_used_are_reported_everywhere(made: Made) -> None:
     told, images = made.trained_on()
     assert 40 < told < 60 and 150 < images < 190
     assert f"labels: the networks use those of {told} of {images} train images" in made.log
@@ -97,7 +97,7 @@ def test_the_log_the_summary_and_the_report_say_how_many_labels_were_told(made: 
         assert re.search(rf"(trained with|used|of) {told}\b", made.section(id)), id
 
 
-def test_the_report_of_few_labels_has_label_efficiency_and_samples_by_label(made: Made) -> None:
+def test_few_labels_report_has_its_sections(made: Made) -> None:
     few = made.section("label_efficiency")
     assert "With 5 labels a class" in few and "Accuracy by number of labels" in few
     assert all(name in few for name in ("raw pixels", "encoder.dense1, untrained", "code, labels shuffled"))
@@ -123,7 +123,7 @@ def trained(out: Path, **settings: Any) -> Path:
     return train(config, out, source=pictures(), show_progress=False)
 
 
-def test_the_log_counts_told_labels_and_names_classes_that_nobody_is_told(tmp_path, capsys) -> None:
+def test_log_counts_labels_and_classes_without(tmp_path, capsys) -> None:
     trained(tmp_path / "told", labels="decoder", told=8)
     said = " ".join(capsys.readouterr().err.split())
     assert "labels: the networks use those of 8 of 60 train images" in said

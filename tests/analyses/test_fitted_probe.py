@@ -20,7 +20,7 @@ def table(tmp_path: Path) -> Embeddings:
 
 
 @pytest.mark.parametrize("column", ["code", "pixels"])
-def test_a_saved_probe_predicts_as_scikit_learns_logistic_regression(tmp_path: Path, column: str) -> None:
+def test_saved_probe_equals_scikit_learn(tmp_path: Path, column: str) -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -41,7 +41,7 @@ def test_a_saved_probe_predicts_as_scikit_learns_logistic_regression(tmp_path: P
     assert probe.accuracy.n == known.sum() and probe.accuracy.low < probe.accuracy.value < probe.accuracy.high
 
 
-def test_wide_columns_go_through_a_pca_that_is_folded_into_the_weights(table: Embeddings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_wide_columns_pass_a_folded_pca(table: Embeddings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     whole = fit_probe(table, Options())
     monkeypatch.setattr("analysis.probes.saved_probe.WIDEST", 6)
     reduced = fit_probe(table, Options())

@@ -46,7 +46,7 @@ def mixture() -> Mixture:
     return replace(made, by_class=judged)
 
 
-def test_draws_of_a_component_have_its_moments_and_other_columns_are_those_of_its_rows(mixture: Mixture) -> None:
+def test_draws_have_the_components_moments(mixture: Mixture) -> None:
     assert mixture.means.shape == (3, 5)
     for k in range(3):
         drawn = mixture.draw(8000, component=k, rng=np.random.default_rng(k))
@@ -81,7 +81,7 @@ def test_saved_results_draw_the_same(mixture: Mixture, tmp_path: Path) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_codes_that_were_reduced_come_back_whole_and_inside_of_what_codes_fill(tmp_path: Path) -> None:
+def test_reduced_codes_come_back_whole(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     turn = np.linalg.qr(rng.normal(size=(100, 5)))[0]
     codes = (planted(rng, 1500)[0] @ turn.T + rng.normal(0, 0.01, (1500, 100))).astype(np.float32)

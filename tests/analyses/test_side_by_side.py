@@ -112,7 +112,7 @@ def test_a_planted_better_code_is_found_wherever_it_stands(tables: dict[str, Emb
     assert clean(finding(three)).startswith("No run is ahead: ")
 
 
-def test_alike_runs_are_told_apart_in_one_case_of_twenty_and_more_of_them_in_fewer() -> None:
+def test_equal_runs_differ_in_one_case_of_twenty() -> None:
     rng = np.random.default_rng(0)
     for runs, most in ((2, 0.07), (4, 0.05)):
         named = [
@@ -153,7 +153,7 @@ def test_hits_are_those_of_the_linear_probe(tables: dict[str, Embeddings]) -> No
     assert hits.mean() == probe.score.value
 
 
-def test_the_feature_layer_is_chosen_on_validation_rows_and_not_on_test_rows(tmp_path: Path) -> None:
+def test_feature_layer_is_chosen_on_validation(tmp_path: Path) -> None:
     rng, (_, labels, split) = np.random.default_rng(0), table_maker.digits()
     truth = np.eye(10, dtype=np.float32)[labels]
     noise = rng.normal(size=truth.shape).astype(np.float32)
@@ -211,7 +211,7 @@ def test_what_tables_cannot_give_is_said(tmp_path: Path) -> None:
     assert np.isnan(result.runs[0].figure(CODE_FEW).value.value) and result.runs[0].figure(CODE).value.value > 0.9
 
 
-def test_rows_whose_split_differs_are_left_out_and_other_images_refused(tmp_path: Path) -> None:
+def test_rows_of_another_split_are_left_out(tmp_path: Path) -> None:
     split = table_maker.digits()[2].copy()
     test = np.flatnonzero(split == "test")
     split[test[:100]] = "train"  # as one model has seen them
@@ -227,9 +227,7 @@ def test_rows_whose_split_differs_are_left_out_and_other_images_refused(tmp_path
         )
 
 
-def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
-    tables: dict[str, Embeddings], tmp_path: Path
-) -> None:
+def test_ranking_leads_and_survives_the_disk(tables: dict[str, Embeddings], tmp_path: Path) -> None:
     comparisons = study_comparison(
         tables["noisy"], [tables["one"]], replace(OPTIONS, test_rows=150), names=("<b>", "b"), draws=2
     )
@@ -240,7 +238,7 @@ def test_runs_side_by_side_lead_the_section_and_come_back_from_disk(
     assert any("arrange the same images" in getattr(block, "text", "") for block in written.blocks)
 
 
-def test_tables_without_ids_are_matched_by_place_only_where_they_have_as_many_rows(tmp_path: Path) -> None:
+def test_tables_without_ids_match_by_place(tmp_path: Path) -> None:
     without_ids = columns()
     del without_ids["id"]
     bare, whole = table(tmp_path, "bare", without_ids), table(tmp_path, "whole", columns())

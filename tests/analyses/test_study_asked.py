@@ -61,7 +61,7 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(folder: Path) -> None:
+def test_a_turned_code_is_the_same_code(folder: Path) -> None:
     found = compare_tables(Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet"), Options())
     assert found.rows == 359 and any("359 common test rows" in note for note in found.notes)
     assert all(one.value.value > 0.999 and one.shuffled < 0.1 for one in found.similarities)
@@ -69,7 +69,7 @@ def test_a_turned_code_in_another_order_is_the_same_and_carries_every_concept(fo
     assert {"label: 3", "ink", "round"} <= {one.name for one in found.transfers}
 
 
-def test_several_models_stand_beside_pixels_their_pca_and_the_untrained_network(folder: Path) -> None:
+def test_models_are_compared_with_all_baselines(folder: Path) -> None:
     first, turned = Embeddings(folder / "one.parquet"), Embeddings(folder / "turned.parquet")
     untrained = Embeddings(folder / "one.parquet", code="untrained.code")
     found = study_comparison(first, [turned, untrained], Options(test_rows=200), draws=2)
@@ -92,7 +92,7 @@ def test_tables_of_different_images_are_not_compared(folder: Path) -> None:
         compare_tables(Embeddings(folder / "one.parquet"), Embeddings(folder / "other.parquet"), Options())
 
 
-def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Path) -> None:
+def test_copies_and_noise_differ_from_real_rows(folder: Path) -> None:
     real = Embeddings(folder / "one.parquet")
     copies = study_fidelity(real, Embeddings(folder / "copies.parquet"), Options())
     noise = study_fidelity(real, Embeddings(folder / "noise.parquet"), Options())
@@ -106,7 +106,7 @@ def test_copied_training_rows_and_noise_are_told_apart_from_real_rows(folder: Pa
     np.testing.assert_array_equal(copies.copying.nearest, rows[copies.copying.sample_rows])
 
 
-def test_copies_of_any_train_row_are_found_and_what_is_a_sample_is_said(tmp_path: Path) -> None:
+def test_copies_of_any_train_row_are_found(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(13_000, 5)).astype(np.float32)
     table_maker.write_table(tmp_path / "real.parquet", {"code": rows, "split": ["train"] * 12_000 + ["test"] * 1000})
@@ -161,9 +161,7 @@ def test_samples_repeat_where_real_rows_of_any_shape_do_not(clusters: int, tmp_p
         assert f"real train rows – {found.real_duplicates.pairs} 1,000" in " ".join(printed.split())
 
 
-def test_samples_are_shown_beside_training_images_in_the_folder_of_the_codes_results(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_samples_are_shown_with_the_results(folder: Path, tmp_path: Path) -> None:
     images, _, split = table_maker.digits()
     columns = table_maker.digits_columns(WIDTH)
     train = np.flatnonzero(split == "train")[100:300]
@@ -214,7 +212,7 @@ def test_factors_are_the_columns_that_are_named(folder: Path) -> None:
         study_disentanglement(table, None, Options(), factors=("ink", "wrong"))
 
 
-def test_factors_are_by_default_what_rows_share_and_the_rest_is_said(tmp_path: Path) -> None:
+def test_factors_default_to_shared_columns(tmp_path: Path) -> None:
     columns = table_maker.digits_columns(WIDTH, rows=800)
     columns["name"] = [f"<b>{i}" for i in range(800)]
     columns["rare"] = [float(i) if i % 3 == 0 else None for i in range(800)]
@@ -241,7 +239,7 @@ def test_a_column_without_a_name_is_left_out_and_no_second_label(tmp_path: Path)
     assert Embeddings(table_maker.write_table(tmp_path / "wide.parquet", wide), code="*").width("*") == 3
 
 
-def test_what_is_no_factor_is_told_by_its_place_and_not_compared_as_values(tmp_path: Path) -> None:
+def test_what_is_no_factor_is_named(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, width=WIDTH, rows=800))
     twice = [
         Column(name="ink", kind="numeric", values=values, categories=())

@@ -106,7 +106,7 @@ def test_shared_information_of_equal_parts_is_1() -> None:
     assert shared_information(np.diag([5, 5, 5]), rng=np.random.default_rng(0)).value == pytest.approx(1)
 
 
-def test_categories_are_named_on_validation_and_judged_on_test_beside_baselines(tmp_path: Path) -> None:
+def test_categories_are_scored_on_test(tmp_path: Path) -> None:
     table = planted(tmp_path)
     (one,) = study(table).categories
     test = table.rows("test")
@@ -123,7 +123,7 @@ def test_categories_are_named_on_validation_and_judged_on_test_beside_baselines(
     assert one.confidence.value == pytest.approx(0.8)
 
 
-def test_categories_are_also_named_by_their_surest_validation_row_beside_the_same_baselines(tmp_path: Path) -> None:
+def test_surest_validation_row_names_a_category(tmp_path: Path) -> None:
     code, rng = columns()["code"], np.random.default_rng(1)
     code[:, CLASS] += 0.05 * rng.random((len(code), 3), np.float32)  # no two rows are as sure
     table = planted(tmp_path, code=code)
@@ -140,7 +140,7 @@ def test_categories_are_also_named_by_their_surest_validation_row_beside_the_sam
     assert beside["pixels"].value > 0.99 and beside["shuffled"].value < 0.45
 
 
-def test_the_images_of_a_category_are_those_that_are_of_it_most_surely(tmp_path: Path) -> None:
+def test_category_images_are_the_surest(tmp_path: Path) -> None:
     about = {"format": 1, "parts": PARTS, "pixels_shape": [1, 3, 1]}
     table = Embeddings(table_maker.write_table(tmp_path / "pictures.parquet", columns(), about))
     (one,) = study(table).categories
@@ -155,7 +155,7 @@ def test_the_images_of_a_category_are_those_that_are_of_it_most_surely(tmp_path:
     assert bare.exemplars is None and bare.exemplar_rows is None
 
 
-def test_without_other_labelled_rows_categories_get_no_names_and_it_is_said(tmp_path: Path) -> None:
+def test_categories_need_other_labelled_rows(tmp_path: Path) -> None:
     found = study(planted(tmp_path, split=None))
     assert found.categories[0].matching is None and found.categories[0].table.sum() == 1000
     assert "nothing is held out" in found.notes[0]
@@ -164,13 +164,13 @@ def test_without_other_labelled_rows_categories_get_no_names_and_it_is_said(tmp_
     assert bare.categories[0].matching is None and bare.categories[0].table.shape == (3, 0) and bare.classes == ()
 
 
-def test_a_table_without_train_rows_lacks_the_groups_of_pixels_only(tmp_path: Path) -> None:
+def test_no_train_rows_leave_out_pixel_groups(tmp_path: Path) -> None:
     split = ["validation" if i % 2 else "test" for i in range(1000)]
     (one,) = study(planted(tmp_path, split=split)).categories
     assert {b.name for b in one.baselines} == {"untrained", "shuffled"}
 
 
-def test_an_effect_is_the_change_from_end_to_end_over_that_between_unrelated_codes(tmp_path: Path) -> None:
+def test_effect_is_relative_to_unrelated_codes(tmp_path: Path) -> None:
     found = study(planted(tmp_path), Linear(weights(style1=[3, 0, 0])))
     first, second = found.sweeps
     assert (first.part, first.dimension, first.ends) == ("style", 0, (-1.0, 1.0))
@@ -179,14 +179,14 @@ def test_an_effect_is_the_change_from_end_to_end_over_that_between_unrelated_cod
     assert (second.dimension, second.effect.value) == (1, 0)
 
 
-def test_effects_of_a_linear_decoder_stand_to_each_other_as_its_weights(tmp_path: Path) -> None:
+def test_linear_effects_are_as_the_weights(tmp_path: Path) -> None:
     model = Linear(weights(noise1=[1, 0, 0], class1=[0, 2, 0], style1=[0, 0, 0.5], style2=[0, 2, 0]))
     found = study(planted(tmp_path), model)
     assert [one.dimension for one in found.sweeps] == [1, 0]
     assert found.sweeps[0].effect.value == pytest.approx(4 * found.sweeps[1].effect.value)
 
 
-def test_where_all_numbers_do_alike_a_random_direction_does_as_much(tmp_path: Path) -> None:
+def test_equal_numbers_equal_a_random_direction(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     parts = [{"name": "z", "kind": "normal", "width": 7, "encoded": True, "start": 0}]
     codes = rng.normal(size=(1000, 7)).astype(np.float32)
@@ -203,7 +203,7 @@ def test_where_all_numbers_do_alike_a_random_direction_does_as_much(tmp_path: Pa
     assert np.allclose(effects, random.figure.value, rtol=1e-4) and found.sweeps[0].ends == (-2.0, 2.0)
 
 
-def test_parts_that_the_encoder_does_not_give_are_drawn_from_the_prior(tmp_path: Path) -> None:
+def test_parts_not_encoded_come_from_the_prior(tmp_path: Path) -> None:
     model = Linear(weights(style1=[1, 0, 0]))
     found = study(planted(tmp_path), model)
     given = next(codes for codes in model.given if len(codes) == N_BASE_CODES)
@@ -212,7 +212,7 @@ def test_parts_that_the_encoder_does_not_give_are_drawn_from_the_prior(tmp_path:
     assert "noise: not given by the encoder, so drawn from the prior" in found.notes
 
 
-def test_a_condition_that_the_encoder_does_not_give_is_drawn_as_a_class(tmp_path: Path) -> None:
+def test_conditions_not_encoded_become_a_class(tmp_path: Path) -> None:
     parts = [PARTS[0], PARTS[1] | {"encoded": False}, PARTS[2]]
     model = Linear(weights(style1=[1, 0, 0]))
     found = study(planted(tmp_path, parts), model)
@@ -221,7 +221,7 @@ def test_a_condition_that_the_encoder_does_not_give_is_drawn_as_a_class(tmp_path
     assert {one.part for one in found.sweeps} == {"style"}
 
 
-def test_effects_are_of_codes_from_all_over_a_table_that_is_sorted_by_label(tmp_path: Path) -> None:
+def test_effects_use_codes_from_the_whole_table(tmp_path: Path) -> None:
     model = Linear(weights(class1=[1, 0, 0], class2=[0, 1, 0], class3=[0, 0, 1], style1=[1, 1, 1]))
     found = study(planted(tmp_path), model)
     given = next(codes for codes in model.given if len(codes) == N_BASE_CODES)
@@ -273,7 +273,7 @@ def test_a_foreign_code_is_one_part_between_its_own_quantiles(tmp_path: Path) ->
         study(table)
 
 
-def test_the_images_that_films_start_from_are_kept_for_the_report(tmp_path: Path) -> None:
+def test_start_images_are_stored_for_the_report(tmp_path: Path) -> None:
     found = run_study(
         "code_parts", planted(tmp_path), Linear(weights(style1=[1, 0, 0])), Options(), out=tmp_path / "out"
     )
@@ -292,7 +292,7 @@ def told(folder: Path, **changes: Any) -> Embeddings:
     return Embeddings(table_maker.write_table(folder / "told.parquet", columns() | changes, about))
 
 
-def test_classes_that_were_told_labels_are_judged_as_they_are_so_that_a_permutation_is_wrong(tmp_path: Path) -> None:
+def test_label_trained_classes_are_not_matched(tmp_path: Path) -> None:
     permuted = told(tmp_path)
     (one,) = study(permuted).categories
     test = permuted.rows("test")
@@ -310,7 +310,7 @@ def test_classes_that_were_told_labels_are_judged_as_they_are_so_that_a_permutat
     assert right.confident is None and right.assigned is None
 
 
-def test_labels_that_taught_the_network_do_not_judge_it_where_rows_of_all_splits_are_looked_at(tmp_path: Path) -> None:
+def test_labels_used_in_training_score_nothing(tmp_path: Path) -> None:
     split = np.array(["train"] * 38 + ["validation", "test"])[np.arange(1000) % 40].tolist()
     train = np.array(split) == "train"
     code = columns(wrong=0)["code"][:, [0, 1, 4, 2, 3, 5, 6]]  # class k is label k

@@ -84,7 +84,7 @@ def test_the_component_of_a_code_is_the_likeliest_gaussian():
     assert np.abs(responsibilities(PART, z) - wanted).max() < 1e-12
 
 
-def test_draws_are_of_the_components_alike_and_share_noise_where_they_are_compared():
+def test_compared_draws_share_their_noise():
     z = drawn(PART, 40_000, np.random.default_rng(0))
     of = responsibilities(PART, z).argmax(1)
     assert np.bincount(of, minlength=4) == pytest.approx(10_000, abs=5 * 87)
@@ -93,7 +93,7 @@ def test_draws_are_of_the_components_alike_and_share_noise_where_they_are_compar
     assert each.shape == (4, 5, 2) and np.abs(noise - noise[:1]).max() < 1e-4
 
 
-def test_components_are_counted_named_and_judged_as_categories_are(tmp_path):
+def test_components_are_treated_as_categories(tmp_path):
     result = study(planted(tmp_path), Places())
     (categories,) = result.categories
     assert categories.noun == "component" and len(categories.counts) == 4 and categories.counts[3] == 0
@@ -108,7 +108,7 @@ def test_components_are_counted_named_and_judged_as_categories_are(tmp_path):
     assert load(tmp_path / "results")["code_parts"].categories[0].noun == "component"
 
 
-def test_purity_is_counted_directly_beside_shuffled_labels_and_as_many_groups_of_pixels(tmp_path):
+def test_purity_is_counted_beside_baselines(tmp_path):
     """Of half the rows the label is unknown; component 4 has no row, and each of the others a label that rules it."""
     table = planted(tmp_path, labelled_share=0.5)
     (categories,) = study(table).categories
@@ -151,7 +151,7 @@ def test_the_report_speaks_of_components(tmp_path):
     assert "component 4" in text.lower() and not re.search(r"categor", text.replace("category_", ""))
 
 
-def test_the_terminal_prints_the_purity_of_each_component_and_of_all_beside_its_baselines(tmp_path):
+def test_terminal_prints_purity_of_each_component(tmp_path):
     result = study(planted(tmp_path))
     (categories,), console = result.categories, Console(width=200, record=True, file=io.StringIO())
     show(result, console)

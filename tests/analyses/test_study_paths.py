@@ -166,7 +166,7 @@ def test_pairs_are_those_asked_for_in_turn(table: Embeddings) -> None:
         drawn_pairs(table, ("left:left",), lone, count=9, rng=rng)
 
 
-def test_many_paths_at_once_are_each_alone_and_fixed_columns_stay() -> None:
+def test_many_paths_equal_single_ones() -> None:
     rng, polar = np.random.default_rng(2), Polar()
     start, end = (np.stack([np.ones(4), rng.uniform(0, 2.5, 4), rng.normal(size=4)], axis=1) for _ in range(2))
     codes = lerp(start, end, np.linspace(0, 1, 7))

@@ -78,7 +78,7 @@ def test_p_values_are_uniform_where_codes_are_draws_of_any_prior() -> None:
     assert np.mean([len(one.rejected) > 0 for one in found]) <= 0.15
 
 
-def test_rows_of_draws_stand_for_a_function_and_are_never_compared_with_themselves() -> None:
+def test_rows_of_draws_stand_for_a_function() -> None:
     rng = np.random.default_rng(1)
     some = roll(4000, rng)
     same = compare_with_prior(roll(ROWS, rng), kind="another", rng=rng, draws=some, rows=200)
@@ -89,7 +89,7 @@ def test_rows_of_draws_stand_for_a_function_and_are_never_compared_with_themselv
     assert moved.means == pytest.approx([1, 0], abs=0.3)
 
 
-def test_a_learned_mixture_is_drawn_from_what_the_table_says_of_it(tmp_path: Path) -> None:
+def test_a_learned_mixture_is_drawn_from(tmp_path: Path) -> None:
     codes = drawn(LEARNED, ROWS, np.random.default_rng(0))
     (same,) = study_prior(table(tmp_path, codes, LEARNED), None, Options()).parts
     assert same.kind == "learned-mixture" and min(same.codes.wasserstein_p, same.codes.mmd_p) > 0.025
@@ -115,7 +115,7 @@ def test_other_priors_are_drawn_from_by_the_model_part_by_part(tmp_path: Path) -
         study_prior(opened, Roller(2), Options())
 
 
-def test_a_part_that_cannot_be_drawn_is_left_out_and_a_table_without_parts_is_compared_whole(tmp_path: Path) -> None:
+def test_a_part_without_draws_is_left_out(tmp_path: Path) -> None:
     codes = np.hstack([roll(ROWS, np.random.default_rng(0)), np.random.default_rng(1).normal(size=(ROWS, 2))])
     both = table(tmp_path, codes, ROLL, {"name": "w", "kind": "normal", "width": 2, "encoded": True, "start": 2})
     found = study_prior(both, None, Options())

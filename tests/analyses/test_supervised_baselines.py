@@ -74,7 +74,7 @@ def by_probe(given: LabelSubset) -> np.ndarray:
     return few_label_accuracy(*parts, draws=given.draws, columns=2)[0]
 
 
-def test_a_network_reads_shape_where_a_probe_of_pixels_cannot_and_nothing_where_nothing_is() -> None:
+def test_networks_learn_shape_and_not_noise() -> None:
     given = subset(np.random.default_rng(0), per_class=120)
     hits, steps = SupervisedTraining().fit_classifiers(given)
     assert hits.shape == (2, 300) and steps in (25, 50, 100, 200, 400)
@@ -145,7 +145,7 @@ def counting(seen: list[LabelSubset]) -> Any:
     return teach
 
 
-def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_labels_than_helped(tmp_path: Path) -> None:
+def test_networks_learn_the_first_draws(tmp_path: Path) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, rows=600))
     seen: list[LabelSubset] = []
     networks = [
@@ -177,7 +177,7 @@ def test_networks_are_taught_the_first_of_the_same_draws_and_none_of_fewer_label
     assert study_efficiency(table, None, Options(), supervised=networks, draws=2, per_class=(2,)).notes == ()
 
 
-def test_networks_need_pictures_and_such_as_cannot_read_numbers_do_not(tmp_path: Path) -> None:
+def test_networks_need_pictures(tmp_path: Path) -> None:
     path = table_maker.digits_table(tmp_path, rows=600)
     networks = [SupervisedBaseline(name="network", fit_classifiers=counting([]))]
     few = study_efficiency(
@@ -193,7 +193,7 @@ def test_networks_need_pictures_and_such_as_cannot_read_numbers_do_not(tmp_path:
         )
 
 
-def test_a_network_reads_numbers_that_ridge_of_pixels_cannot_and_nothing_where_nothing_is() -> None:
+def test_networks_learn_numbers_and_not_noise() -> None:
     rng = np.random.default_rng(5)
     images, labels = bars(rng, 800)
     values = np.stack([2.0 * labels - 1, rng.normal(size=800)], axis=1)

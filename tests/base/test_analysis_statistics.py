@@ -26,7 +26,7 @@ from analysis.base.statistics import (
 from analysis.errors import AnalysisError
 
 
-def test_auc_and_ranks_agree_with_scipy_and_scikit_learn_with_ties(rng: np.random.Generator) -> None:
+def test_auc_agrees_with_scikit_learn_at_ties(rng: np.random.Generator) -> None:
     from scipy.stats import rankdata
     from sklearn.metrics import r2_score as sklearn_r2
     from sklearn.metrics import roc_auc_score
@@ -110,7 +110,7 @@ def test_p_values_are_uniform_under_the_null(rng: np.random.Generator) -> None:
     assert np.mean(np.array(p) <= 0.05) <= 0.09
 
 
-def test_permuted_aucs_are_those_of_shuffled_labels_whichever_side_is_smaller(rng: np.random.Generator) -> None:
+def test_permuted_aucs_are_of_shuffled_labels(rng: np.random.Generator) -> None:
     scores = rng.normal(size=80)
     for share in (0.2, 0.8):
         positive = np.arange(80) < 80 * share
@@ -120,14 +120,14 @@ def test_permuted_aucs_are_those_of_shuffled_labels_whichever_side_is_smaller(rn
         assert quick.std() == pytest.approx(np.std(slow), rel=0.1)
 
 
-def test_permuted_aucs_point_the_same_way_when_positives_are_the_majority() -> None:
+def test_permuted_aucs_keep_their_direction() -> None:
     scores = np.r_[np.zeros(19), 1.0]  # drawing the one high row as negative gives an AUC of 0, else 10/19
     values = permuted_auc(scores, np.arange(20) < 19, repeats=400, rng=np.random.default_rng(0))
     assert set(np.round(values, 6).tolist()) == {0.0, round(10 / 19, 6)}
 
 
 @pytest.mark.parametrize("positives", [5, 7, 12])
-def test_permuted_aucs_that_equal_the_observed_one_are_equal_to_the_last_bit(positives: int) -> None:
+def test_equal_aucs_are_equal_to_the_last_bit(positives: int) -> None:
     """A tie lost to rounding would make a p-value too small, where rows are few most of all."""
     rng, scores = np.random.default_rng(0), np.arange(17.0)
     positive = np.arange(17) < positives

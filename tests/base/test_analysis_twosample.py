@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_refused(rng: np.random.Generator) -> None:
         two_sample(np.ones((20, 3)), np.ones((5, 3)), rng=rng)
 
 
-def test_scores_of_usual_rows_are_uniform_and_planted_outliers_come_first(rng: np.random.Generator) -> None:
+def test_usual_rows_score_uniformly(rng: np.random.Generator) -> None:
     fitted = fit_mixture(rng.normal(size=(600, 4)), rng=rng, components=(1, 2))
     usual = outlier_scores(fitted, rng.normal(size=(400, 4)), rng.normal(size=(999, 4)))
     assert kstest(usual.density_quantile, "uniform").pvalue > 0.001
@@ -109,7 +109,7 @@ def test_scores_of_usual_rows_are_uniform_and_planted_outliers_come_first(rng: n
     assert (np.diff(found.log_density) >= 0).all()
 
 
-def test_few_planted_outliers_are_told_from_all_rows_and_none_where_there_are_none(rng: np.random.Generator) -> None:
+def test_few_outliers_are_found_and_none_invented(rng: np.random.Generator) -> None:
     """As a study has them: every row is scored, by as many others, among which there are outliers too."""
     fitted = fit_mixture(rng.normal(size=(900, 6)), rng=rng, components=(1, 2))
     planted = rng.choice(900, 6, replace=False)

@@ -220,9 +220,7 @@ def test_studies_of_streams_say_what_studies_of_arrays_say(tmp_path: Path, monke
     assert fitted_.accuracy.value == pytest.approx(fitted.accuracy.value, abs=0.006)
 
 
-def test_what_must_be_held_and_does_not_fit_is_refused_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path))
     monkeypatch.setattr("analysis.table.embeddings.room", lambda: 10_000.0)
     with pytest.raises(
@@ -265,9 +263,7 @@ def test_a_process_of_little_memory_reads_a_table_of_more(tmp_path: Path) -> Non
     assert little["near"] == plenty["near"]
 
 
-def test_a_study_that_must_hold_its_rows_takes_a_sample_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_study_samples_what_it_must_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = Embeddings(table_maker.digits_table(tmp_path, rows=300))
     whole = run_study("label_efficiency", table, None, Options().full(), draws=2, per_class=(1,))
     assert not any("in place of --full" in note for note in whole.notes)
@@ -287,9 +283,7 @@ def test_a_study_that_must_hold_its_rows_takes_a_sample_and_says_so(
         run_study("label_efficiency", table, None, Options(), draws=2, per_class=(1,))
 
 
-def test_a_study_that_runs_out_of_memory_says_so_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_study_out_of_memory_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def greedy(*_: Any) -> Any:
         raise MemoryError
 

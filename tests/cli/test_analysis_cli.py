@@ -78,7 +78,7 @@ def test_a_foreign_table_without_a_split_gets_one_that_is_said(foreign: Path, tm
     assert "drawn at random, as the table has no column 'split'" in " ".join(done.stdout.split())
 
 
-def test_analysis_imports_neither_torch_nor_latentgan_and_nothing_heavy_early(table: Path) -> None:
+def test_analysis_imports_nothing_heavy(table: Path) -> None:
     code = (
         "import sys, pkgutil, importlib, analysis\n"
         "for m in pkgutil.walk_packages(analysis.__path__, 'analysis.'):\n"

@@ -219,7 +219,7 @@ def test_losses_priors_and_networks_stand_on_torch_alone():
         assert not foreign, f"{path} imports {foreign}"
 
 
-def test_a_family_imports_the_vocabulary_and_at_most_one_other_family():
+def test_a_family_imports_one_other_at_most():
     allowed = [
         f"latentgan.{n}"
         for n in (

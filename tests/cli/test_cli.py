@@ -40,7 +40,7 @@ def conditional_run(tmp_path_factory) -> Path:
     return train(config, tmp_path_factory.mktemp("cli") / "cgan", show_progress=False)
 
 
-def test_families_lists_what_there_is_and_what_a_family_can_be_told(call):
+def test_families_lists_parameters(call):
     code, out, _ = call("families")
     assert code == 0 and "bigan" in out and "1605.09782" in out
     code, out, _ = call("families", "bigan", "--json")
@@ -145,7 +145,7 @@ def test_a_table_is_no_grid_of_samples(call, run, tmp_path):
     assert (tmp_path / "c.parquet").read_text() == "mine"
 
 
-def test_components_of_a_learned_prior_are_sampled_by_number_and_found_again(call, tmp_path):
+def test_components_are_sampled_by_number(call, tmp_path):
     """Trained, sampled a row a component, given an encoder, encoded, read and reported."""
     small = [f"--set=family.{key}" for key in ("width=4", "minibatch_discrimination=0", "mixture.components=5")]
     run = tmp_path / "run"

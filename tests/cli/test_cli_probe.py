@@ -53,7 +53,7 @@ def test_a_saved_probe_names_files_as_it_names_the_tables_rows(
     assert f"the probe classifies {probe.accuracy.percent()} of {probe.accuracy.n:,} test images correctly" in err
 
 
-def test_classifying_without_a_probe_or_with_none_there_is_one_sentence(
+def test_classifying_without_a_probe_is_refused(
     call: Call, trained: Trained, pictures: tuple[list[Path], np.ndarray], tmp_path: Path
 ) -> None:
     classify = ["classify", trained[1].parent / "run", pictures[0][0]]

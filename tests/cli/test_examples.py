@@ -154,7 +154,7 @@ def test_a_configuration_resolves(config: Path) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_a_configuration_is_headed_by_command_hardware_duration_and_figure(config: Path) -> None:
+def test_configurations_have_complete_headers(config: Path) -> None:
     lines = config.read_text(encoding="utf-8").splitlines()
     head = "\n".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
     assert f"--config examples/configs/{config.name}" in head, "the command"

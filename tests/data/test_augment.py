@@ -138,7 +138,7 @@ def test_impossible_requests_exit_with_2(command, call, run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_is_read_back_as_the_same_classes_and_trained_on(call, run, tmp_path):
+def test_a_folder_is_trained_on_again(call, run, tmp_path):
     out = tmp_path / "generated"
     code, err = call("augment", run, "--per-class", 7, "--out", out, "--seed", 3, "--device", "cpu")
     assert code == 0 and f"--data {out}" in err
@@ -164,7 +164,7 @@ def test_a_table_is_read_back_as_the_same_classes_and_images(call, run, tmp_path
 
 
 @pytest.mark.parametrize(("name", "settings"), [("cgan", {}), ("ali", {"conditional": True})])
-def test_the_best_of_a_class_are_kept_by_the_discriminators_logit(name, settings):
+def test_the_best_by_logit_are_kept(name, settings):
     conditional = model(name, **settings)
     if name == "ali":  # its last weights start at zero, where all scores are equal
         torch.nn.init.normal_(conditional.family.discriminator.logit.weight)

@@ -165,7 +165,7 @@ def test_a_silent_server_is_left_after_a_while(tmp_path: Path, monkeypatch: pyte
         fetch([url], tmp_path / "file", algorithm="md5", checksum=MD5, patience=QUICK, progress=False)
 
 
-def test_the_second_address_helps_when_the_first_has_no_such_file(server: Server, tmp_path: Path) -> None:
+def test_the_second_address_is_tried(server: Server, tmp_path: Path) -> None:
     server.script = ["404", "whole"]
     assert get(server, tmp_path / "file", urls=(server.url, server.url)) == CONTENT
     server.script = ["404"]

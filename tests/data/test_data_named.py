@@ -102,7 +102,7 @@ def test_an_address_may_stand_in_for_the_mirror(published: str) -> None:
     assert len(load_source(f"mnist={published}", progress=False)) == 70
 
 
-def test_files_that_the_user_put_into_the_cache_are_taken_and_said(mirror: Path, cache: Path) -> None:
+def test_cached_files_are_taken_and_named(mirror: Path, cache: Path) -> None:
     cache.mkdir()
     mirror.rename(cache / "mnist")
     source = load_source("mnist", download=False)

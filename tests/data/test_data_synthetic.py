@@ -36,7 +36,7 @@ def test_points_follow_the_seed() -> None:
     assert first.source.fingerprint == repeated.source.fingerprint != other.source.fingerprint
 
 
-def test_fresh_points_of_the_planted_distribution_cover_all_of_it() -> None:
+def test_fresh_points_cover_the_distribution() -> None:
     coverage = modes_covered(points(grid_of_gaussians(10_000, seed=7)), grid_of_gaussians(1_000))
     assert (coverage.covered, coverage.reached) == (25, 25)
     assert coverage.share == pytest.approx(1 - np.exp(-8), abs=1e-3)  # P(r <= 4 sd) in two dimensions

@@ -78,7 +78,7 @@ class Watched:
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_every_image_reaches_the_discriminator_with_its_own_label(network, condition):
+def test_every_image_comes_with_its_label(network, condition):
     iteration = Watched(made(network=network, condition=condition, discriminator_moves=2))
     for move in range(2):
         (x, y), (fake, fake_y) = iteration.judged[2 * move : 2 * move + 2]

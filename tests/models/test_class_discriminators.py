@@ -140,7 +140,7 @@ def test_classify_ignores_companions(name):
     assert torch.allclose(family.classify(x[2:3])[0], p[2], atol=1e-5)
 
 
-def test_a_session_starts_improved_gan_from_data_and_always_alike():
+def test_improved_gan_starts_from_data():
     source = pictures()
     config = configure("improved_gan", family={"latent": 4, "network": "mlp", "hidden": 16, "layers": (12, 8)})
     first, second = (open_state(config, source).family for _ in range(2))

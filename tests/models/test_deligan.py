@@ -132,7 +132,7 @@ def test_the_penalty_can_be_left_out():
     assert "deviation" not in iteration(family, batches(source))[0]["generator"]
 
 
-def test_an_autoencoders_prior_wants_its_draws_to_be_called_codes():
+def test_prior_draws_want_to_be_called_codes():
     """min over the prior of E_p log D: softplus(d) of what it drew, in float64, d by the discriminator itself."""
     source = pictures()
     for settings, player, weight in (({}, "encoder", 1.0), ({"adversarial_weight": 0.5}, "autoencoder", 0.5)):

@@ -249,7 +249,7 @@ def test_an_iteration_moves_every_player_and_gives_finite_terms(case, channels):
     assert means["terms"] and all(np.isfinite(v) for v in means["terms"].values())
 
 
-def test_an_iteration_moves_no_parameter_that_belongs_to_no_player(case):
+def test_an_iteration_moves_players_only(case):
     game = Game(*case)
     owned = {id(p) for player in game.update.players.values() for p in player.parameters}
     before = {k: v.detach().clone() for k, v in game.family.named_parameters()}
@@ -281,7 +281,7 @@ def test_three_and_three_iterations_are_six(case):
     assert equal(straight.state(), second.state())
 
 
-def test_declared_capabilities_have_the_declared_shapes_and_range(case):
+def test_capabilities_have_declared_shapes(case):
     game = Game(*case, channels=3)
     game.play(1)
     family = game.family.eval()

@@ -147,7 +147,7 @@ def test_an_infinite_term_is_named():
         update(a={"good": a.sum(), "bad": (a / 0).sum()})
 
 
-def test_unknown_players_and_terms_that_are_no_scalars_are_refused(networks):
+def test_unknown_players_are_refused(networks):
     update = make_update(networks)
     with pytest.raises(ValueError, match="no player is called 'thrid'; this game has: first, second"):
         update(thrid={"x": torch.zeros(())})
@@ -157,7 +157,7 @@ def test_unknown_players_and_terms_that_are_no_scalars_are_refused(networks):
         update(first={})
 
 
-def test_terms_and_norms_are_recorded_as_means_and_then_forgotten():
+def test_terms_and_norms_are_recorded_as_means():
     a = nn.Parameter(torch.tensor([2.0]))
     update = Update({"a": Player({"a": a}, OptimizerConfig(kind="sgd", learning_rate=1.0))})
     update(a={"half": 0.5 * a.square().sum()})  # term 2, gradient 2, then a = 0

@@ -156,7 +156,7 @@ def test_weight_norm_starts_as_the_weights():
     assert torch.allclose(network(x), before, atol=1e-6)  # a direction's length says nothing
 
 
-def test_a_start_from_data_gives_every_unit_mean_0_and_deviation_1():
+def test_a_start_from_data_standardises_units():
     torch.manual_seed(0)
     trunk = Layers(
         {"conv1": nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()), "flat": nn.Flatten(), "dense1": dense(108, 5)}

@@ -746,7 +746,7 @@ def test_a_fitted_encoder_finds_components():
 
 
 @pytest.mark.slow
-def test_bigan_covers_a_ring_and_rebuilds_points_at_their_own_mode():
+def test_bigan_covers_a_ring():
     """8 of 8 modes, 0.148 to 0.159 near one, all rebuilt at their own; untrained 0, 0, at most 0.13."""
     assert_learned(bigan_ring(0), {"covered": 7, "near": 0.08, "own": 0.9})
 
@@ -776,26 +776,26 @@ def test_a_latent_regressor_undoes_its_generator():
 
 
 @pytest.mark.slow
-def test_bigan_with_the_reconstruction_term_leaves_a_quarter_of_the_variance_at_most():
+def test_bigan_reconstructs_with_its_term():
     """0.168 to 0.175 of the variance of test images; untrained 5.8."""
     assert_learned(bigan_shapes(0), {}, {"unexplained": 0.25})
 
 
 @pytest.mark.slow
-def test_ali_with_the_reconstruction_term_leaves_a_quarter_of_the_variance_at_most():
+def test_ali_reconstructs_with_its_term():
     """0.087 to 0.090 of the variance of test images; untrained 2.4."""
     assert_learned(ali_digits(0), {}, {"unexplained": 0.25})
 
 
 @pytest.mark.slow
-def test_an_adversarial_autoencoder_has_codes_as_the_prior_and_covers_tiles():
+def test_aae_codes_follow_the_prior():
     """9 of 9 modes, 0.72 to 0.86 near one, 0.04 to 0.14 of the variance left, 0.04 to 0.09 off the prior; untrained 0,
     0, more than 4 and more than 0.8."""
     assert_learned(aae_tiles(0), {"covered": 8, "near": 0.5}, {"unexplained": 0.25, "off prior": 0.2})
 
 
 @pytest.mark.slow
-def test_a_label_informed_prior_puts_every_class_into_its_component():
+def test_label_informed_prior_places_classes():
     """Every test image in its class's component, 0.052 to 0.058 off the prior; untrained 0.25 and 0.8 or more."""
     assert_learned(aae_told_prior(0), {"own": 0.9}, {"off prior": 0.2})
 
@@ -814,7 +814,7 @@ def test_a_gaussian_encoder_puts_tiles_on_their_petals():
 
 
 @pytest.mark.slow
-def test_a_universal_encoder_fills_a_mixture_from_four_images_and_no_label():
+def test_universal_encoder_fills_a_mixture():
     """Draws 0.024 to 0.028 off the prior, 0.94 to 0.98 of them on it, 0.74 to 0.76 of it filled, 0.003 of the variance
     left; untrained 0.06 or more, at most 0.28, 0.51 to 0.92, more than 5. The four codes of a deterministic encoder are
     0.070 and 0.072 off, and fill 0.20 and 0.22, in seeds 0 and 1."""
@@ -824,21 +824,21 @@ def test_a_universal_encoder_fills_a_mixture_from_four_images_and_no_label():
 
 
 @pytest.mark.slow
-def test_a_universal_encoder_bends_four_images_into_stretches_of_the_swiss_roll():
+def test_universal_encoder_fills_the_swiss_roll():
     """0.63 to 0.78 of draws in their own stretch, 0.048 to 0.081 off the prior, 0.01 to 0.03 of the variance left;
     untrained at most 0.25, 0.20 or more, more than 5."""
     assert_learned(aae_roll_four(0), {"own": 0.45}, {"off prior": 0.13, "unexplained": 0.25})
 
 
 @pytest.mark.slow
-def test_a_semi_supervised_autoencoder_names_tiles_from_five_labels_a_class():
+def test_aae_semi_names_tiles_from_five_labels():
     """Accuracy 0.89 to 1.00 on test images, 0.63 to 0.90 of samples as asked, 0.03 to 0.07 of the variance left;
     untrained at most 0.22, 0.13 and more than 4."""
     assert_learned(aae_semi_tiles(0), {"accuracy": 0.75, "as asked": 0.45}, {"unexplained": 0.25})
 
 
 @pytest.mark.slow
-def test_a_semi_supervised_autoencoder_learns_from_unlabelled_images_what_labels_do_not_say():
+def test_aae_semi_learns_from_unlabelled_images():
     """From three labels a class accuracy 0.99 on test images, 0.31 and 0.27 more than its encoder has by the labels
     alone in seeds 0 and 1; untrained at most 0.08."""
     for seed in range(2):
@@ -846,7 +846,7 @@ def test_a_semi_supervised_autoencoder_learns_from_unlabelled_images_what_labels
 
 
 @pytest.mark.slow
-def test_an_improved_gan_learns_from_unlabelled_images_what_labels_do_not_say():
+def test_improved_gan_learns_from_unlabelled():
     """From one label a class accuracy 0.90 to 0.99 on test images, 0.28 to 0.31 more than its discriminator has by the
     labels alone; untrained at most 0.19."""
     for seed in range(3):
@@ -854,7 +854,7 @@ def test_an_improved_gan_learns_from_unlabelled_images_what_labels_do_not_say():
 
 
 @pytest.mark.slow
-def test_an_improved_gans_generator_covers_a_ring_whether_it_matches_features_or_fools():
+def test_improved_gan_generator_covers_a_ring():
     """8 of 8 modes either way in seeds 0 and 1. Who fools has 0.48 to 0.49 of its samples near one and stands 0.58 to
     0.67 as far off the data as an even spread; who matches features blurs, 0.15 to 0.18 near one, 0.60 to 0.63 off.
     Untrained 0, 0 and 19."""
@@ -863,7 +863,7 @@ def test_an_improved_gans_generator_covers_a_ring_whether_it_matches_features_or
 
 
 @pytest.mark.slow
-def test_a_semi_supervised_ali_learns_from_unlabelled_images_what_labels_do_not_say():
+def test_ali_semi_learns_from_unlabelled_images():
     """From one label a class accuracy 0.77 to 0.98 on test images, 0.23 to 0.36 more than its discriminator has by the
     labels alone; untrained 0.11."""
     for seed in range(3):
@@ -871,14 +871,14 @@ def test_a_semi_supervised_ali_learns_from_unlabelled_images_what_labels_do_not_
 
 
 @pytest.mark.slow
-def test_a_semi_supervised_ali_covers_tiles_rebuilds_and_names_them():
+def test_ali_semi_covers_and_names_tiles():
     """9 of 9 modes, 0.63 to 0.72 of the samples near one, 0.042 to 0.045 of the variance left, accuracy 1.00 from five
     labels a class, in seeds 0 and 1; untrained 0, 0, more than 4, 0.11."""
     assert_learned(ali_semi_tiles(0), {"covered": 8, "near": 0.4, "accuracy": 0.9}, {"unexplained": 0.25})
 
 
 @pytest.mark.slow
-def test_a_conditional_gan_draws_points_of_the_mode_that_is_asked_for():
+def test_cgan_draws_the_mode_asked_for():
     """All samples nearest to the mode of their class, 0.991 to 1.000 near it; untrained at most 0.24 and 0."""
     assert_learned(cgan_ring(0), {"as asked": 0.9, "near": 0.85})
     assert_learned(cgan_ring_embedding(0), {"as asked": 0.9, "near": 0.85})
@@ -907,7 +907,7 @@ def test_clusters_are_the_tiles_without_a_label():
 
 
 @pytest.mark.slow
-def test_in_two_dimensions_a_head_and_the_styles_around_it_draw_one_tile():
+def test_a_head_in_two_dimensions_draws_one_tile():
     """0.88 to 0.92 of the samples are of their cluster's tile, 0.05 to 0.09 of the variance left, all test images right
     by either rule; untrained at most 0.26, more than 5, and 0.49 to 0.999, since tiles are told apart by chance too."""
     figures = aae_reduction_tiles(0)
@@ -916,7 +916,7 @@ def test_in_two_dimensions_a_head_and_the_styles_around_it_draw_one_tile():
 
 
 @pytest.mark.slow
-def test_variational_families_leave_a_quarter_of_the_variance_at_most():
+def test_variational_families_reconstruct():
     """0.143 to 0.152 of the variance; avb 0.162 to 0.170, without adaptive contrast 0.178 to 0.186; untrained 5.7."""
     for structure in (vae_shapes, avb_shapes, avb_shapes_plain):
         assert_learned(structure(0), {}, {"unexplained": 0.25})
@@ -926,7 +926,7 @@ CUT_IN_FOUR = {"log p": -1.48, "own": 0.75, "prior": 0.9}
 
 
 @pytest.mark.slow
-def test_black_box_posteriors_cut_the_prior_in_four_and_gaussians_cannot():
+def test_black_box_posteriors_split_the_prior():
     """log p(x) −1.417 and −1.419 in seeds 0 and 1, at most 0.013 nats off the prior, 0.92 of draws in their own
     parts, 0.96 of the prior's mass explained; without adaptive contrast −1.432, 0.009, 0.83 and 0.95 in seed 0.
     Gaussians in seeds 0 to 3: −1.625 to −1.571, 0.066 to 0.138, 0.86 to 0.89, 0.74 to 0.80. Untrained at most −2.7,

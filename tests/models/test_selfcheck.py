@@ -37,7 +37,7 @@ def test_every_closed_form_holds(theme, name):
         assert not math.isnan(check.expected)
 
 
-def test_every_file_of_the_folder_is_a_theme_that_checks_something():
+def test_every_theme_checks_something():
     folder = Path(base.__file__).parent
     assert set(base.themes()) == {path.stem for path in folder.glob("*.py")} - {"__init__", "base"}
     assert all(base.functions(theme) for theme in base.themes())
@@ -185,7 +185,7 @@ class Cut(nn.Module):
         return x.detach()
 
 
-def test_information_that_does_not_reach_the_generator_is_noticed(monkeypatch):
+def test_unused_information_is_noticed(monkeypatch):
     """The classic slip: Q reads detached images, so that the term trains Q and never the generator."""
     whole = infogan._recogniser
     monkeypatch.setattr(infogan, "_recogniser", lambda *arguments: nn.Sequential(Cut(), whole(*arguments)))

@@ -43,7 +43,7 @@ def test_play_yields_untrained_marks_and_finished(recipe):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_same_seed_gives_the_same_game_and_another_one_another(recipe):
+def test_a_seed_fixes_the_game(recipe):
     first, repeated, other = (played(recipe, seed=seed)[-1][1] for seed in (0, 0, 1))
     assert torch.equal(weights(first), weights(repeated)) and not torch.equal(weights(first), weights(other))
     assert np.array_equal(sampled(first, 50), sampled(repeated, 50))
@@ -87,7 +87,7 @@ def test_the_authors_networks_have_the_sizes_of_their_code():
     assert sizes["discriminator"] == 5 * (5 * 200 + 2 * 201 * 200) + 201
 
 
-def test_points_that_lie_on_the_modes_are_counted_with_an_interval():
+def test_points_on_modes_are_counted():
     ring = ring_of_gaussians(2_000)
     coverage = covered(ring.source.images.reshape(-1, 2)[ring.source.labels < 6], ring, seed=0)
     assert coverage["modes covered"].value == coverage["modes reached"].value == 6

@@ -67,7 +67,7 @@ def test_r1_of_a_linear_discriminator():
     assert term.item() == pytest.approx(5 * linear[1].weight.square().sum().item(), rel=1e-12)
 
 
-def test_r1_of_a_quadratic_discriminator_and_its_gradient_by_hand():
+def test_r1_of_a_quadratic_discriminator():
     d, x = Quadratic(5), torch.randn(9, 5, dtype=torch.float64)
     slope = 0.5 * x @ (d.A + d.A.T) + d.b
     term = R1(AdversarialConfig(r1=0.6), d)(1, x)["r1"]

@@ -216,7 +216,7 @@ def test_a_slider_moves_edits_by_keyboard_and_says_its_value(seen: OpenReport) -
     seen.assert_quiet()
 
 
-def test_a_number_of_the_code_is_moved_by_its_slider_and_another_can_be_chosen(seen: OpenReport) -> None:
+def test_a_slider_moves_a_number_of_the_code(seen: OpenReport) -> None:
     page = seen.page
     scroll_to(page, "#number-0")
     canvas = "#number-0 canvas.big"

@@ -41,7 +41,7 @@ def inside(comparisons: Comparisons, kind: type) -> list[Any]:
     ]
 
 
-def test_the_same_code_turned_is_said_to_be_alike_and_more_than_the_baselines(comparisons: Comparisons) -> None:
+def test_a_turned_code_is_reported_alike(comparisons: Comparisons) -> None:
     sentence, cka = finding(comparisons), comparisons.pairs[0].similarities[0].value
     assert sentence.startswith(
         "The codes of “pca.parquet” and “turned 0” arrange the same images alike, closer than any baseline"
@@ -67,7 +67,7 @@ def test_a_code_no_more_alike_than_pixels_is_said_to_be_so(comparisons: Comparis
     assert "alike (linear CKA" in finding(replace(comparisons, pairs=comparisons.pairs[:1], baselines=()))
 
 
-def test_noise_is_said_to_be_no_more_alike_than_shuffled_rows_and_carries_nothing(comparisons: Comparisons) -> None:
+def test_noise_is_reported_unlike(comparisons: Comparisons) -> None:
     sentence = finding(replace(comparisons, pairs=comparisons.pairs[1:]))
     assert sentence.startswith(
         "The codes of “pca.parquet” and “noise” arrange the same images no more alike than shuffled rows ("
@@ -106,7 +106,7 @@ def test_concepts_carried_over_to_baselines_stand_beside(comparisons: Comparison
     )
 
 
-def test_models_stand_side_by_side_with_baselines_and_shuffled_rows(comparisons: Comparisons) -> None:
+def test_models_are_reported_beside_baselines(comparisons: Comparisons) -> None:
     alike, carried = inside(comparisons, Choice)
     assert [name for name, _ in alike.options] == [similarity.name for similarity in comparisons.pairs[0].similarities]
     for i, (_, (block,)) in enumerate(alike.options):
@@ -132,7 +132,7 @@ def test_what_was_compared_comes_back_from_disk(comparisons: Comparisons, tmp_pa
     assert same(load_one(tmp_path, "model_comparison"), comparisons)
 
 
-def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_names_its_command() -> None:
+def test_hostile_names_of_tables_are_text() -> None:
     text = page(
         Report(
             title="t",
@@ -145,7 +145,7 @@ def test_hostile_names_of_tables_and_concepts_are_text_and_a_missing_result_name
     assert plain.missing and "latentgan compare TABLE OTHER" in plain.finding
 
 
-def test_a_terminal_says_of_a_p_that_shuffles_could_not_make_smaller_that_it_is_a_bound(
+def test_terminal_says_when_p_is_a_bound(
     comparisons: Comparisons,
 ) -> None:
     from analysis.model_comparison.views import tables as comparison_tables

@@ -67,7 +67,7 @@ def test_nothing_beyond_shuffled_factors_is_said_to_be_chance(result: Disentangl
         )
 
 
-def test_importances_are_a_table_of_numbers_and_factors_shaded_by_size(result: Disentanglement) -> None:
+def test_importances_are_a_shaded_table(result: Disentanglement) -> None:
     importance, information = inside(result, Table)
     assert importance.columns == information.columns == ("number", "label", "ink 1")
     assert [row[0] for row in importance.rows][-2:] == ["0 5", "all numbers together"]  # the number that is the ink
@@ -78,7 +78,7 @@ def test_importances_are_a_table_of_numbers_and_factors_shaded_by_size(result: D
     assert len(first.rows) == N_SHOWN_NUMBERS + 1 and "The 24 of 100 numbers" in first.caption
 
 
-def test_every_score_stands_beside_rotations_other_codes_and_shuffled_factors(result: Disentanglement) -> None:
+def test_scores_are_reported_beside_rotations(result: Disentanglement) -> None:
     choice = next(block for block in inside(result, Choice) if block.id == "factor-scores")
     assert [name for name, _ in choice.options] == [each_score.name for each_score in result.scores] and len(
         choice.options

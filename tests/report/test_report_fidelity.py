@@ -68,7 +68,7 @@ def test_real_images_in_the_samples_place_differ_in_nothing(result: Fidelity) ->
     assert "no nearer to training images than new images do" in sentence
 
 
-def test_no_clear_difference_is_said_only_where_no_figure_beside_that_of_real_images_differs(result: Fidelity) -> None:
+def test_no_difference_is_claimed_only_if_none(result: Fidelity) -> None:
     real, copying = result.baseline, result.copying
     assert real is not None and copying is not None
     near = replace(copying, closer=Interval(0.5, 0.4, 0.6, 140))
@@ -92,7 +92,7 @@ def test_no_clear_difference_is_said_only_where_no_figure_beside_that_of_real_im
     assert "no clear difference" not in finding(replace(alike, modes=result.modes)), "they repeat themselves"
 
 
-def test_copies_are_said_to_lie_nearer_to_training_images_than_new_images_do() -> None:
+def test_copies_are_reported_nearer() -> None:
     copied = asked.fidelity(copied=True)
     sentence = finding(copied)
     assert "samples lie nearer to training images than new images do (P = 1.00 [" in sentence
@@ -101,7 +101,7 @@ def test_copies_are_said_to_lie_nearer_to_training_images_than_new_images_do() -
     assert copies.rows[2][1].replace("\u00a0", " ") == "100.0 % (80 of 80)"
 
 
-def test_nearest_training_images_stand_below_samples_and_below_held_out_images(result: Fidelity) -> None:
+def test_nearest_images_are_shown(result: Fidelity) -> None:
     (gallery,) = blocks(result, Gallery)
     assert [group.title for group in gallery.groups] == ["Samples", "Held-out images"]
     for group in gallery.groups:
@@ -113,7 +113,7 @@ def test_nearest_training_images_stand_below_samples_and_below_held_out_images(r
     assert not blocks(replace(result, shown=None, real_pairs=None), Gallery)
 
 
-def test_every_share_stands_beside_that_of_real_images_and_few_rows_are_warned_of(result: Fidelity) -> None:
+def test_shares_are_beside_those_of_real_images(result: Fidelity) -> None:
     (shares,) = blocks(result, Comparison)
     assert [row.role for row in shares.rows] == ["ours", "real"] * 3 and all(row.n > 0 for row in shares.rows)
     assert shares.rows[4].value == result.samples.coverage.value
@@ -124,7 +124,7 @@ def test_every_share_stands_beside_that_of_real_images_and_few_rows_are_warned_o
     assert not blocks(replace(result, samples=plenty), Notice)
 
 
-def test_the_word_fid_stands_only_where_it_is_said_that_it_is_none(result: Fidelity) -> None:
+def test_fid_is_only_named_to_say_it_is_none(result: Fidelity) -> None:
     text = page(Report(title="t", lead="l", sections=(section(result),)))
     assert text.count("FID") == text.count("They are no FID, which has Inception") > 0
 
@@ -146,7 +146,7 @@ def test_what_was_measured_comes_back_from_disk(result: Fidelity, tmp_path: Path
     assert same(load_one(tmp_path, "fidelity"), result)
 
 
-def test_hostile_names_of_features_are_text_and_a_missing_result_names_its_command() -> None:
+def test_hostile_names_of_features_are_text() -> None:
     text = page(Report(title="t", lead="l", sections=(section(asked.fidelity(samples.HOSTILE[1])),)))
     assert "<img src=x" not in text and "&lt;img src=x" in text
     plain = fidelity(ReportContext())

@@ -76,7 +76,7 @@ def numbers(codes: Codes, n: int) -> Codes:
     return replace(codes, categories=(), sweeps=swept, notes=())
 
 
-def test_the_finding_gives_accuracy_baselines_usage_and_the_largest_effect(shown: Section) -> None:
+def test_finding_gives_accuracy_and_baselines(shown: Section) -> None:
     assert text(shown.finding) == (
         "The 10 categories of “class” name 91.4 % [88.4, 94.4] of test images right, each matched to a label on "
         "validation images (n = 360); k-means on pixels 76.0 %, the same network untrained 25.0 % and shuffled labels "
@@ -100,14 +100,14 @@ def test_the_lead_names_the_categories_and_their_baseline(codes: Codes) -> None:
     assert "categor" not in report(numbers(codes, 50)).lead and "categor" not in build(ReportContext()).lead
 
 
-def test_categories_that_pixels_reach_or_beat_are_said_to_gain_nothing(codes: Codes) -> None:
+def test_categories_no_better_than_pixels_gain_nothing(codes: Codes) -> None:
     matching = replace(codes.categories[0].matching, accuracy=samples.near(0.77, 0.03, 360))
     assert "; the intervals of categories and pixels overlap." in section(renamed(codes, matching=matching)).finding
     matching = replace(codes.categories[0].matching, accuracy=samples.near(0.5, 0.03, 360))
     assert "; k-means on pixels does better." in section(renamed(codes, matching=matching)).finding
 
 
-def test_samples_stand_a_row_a_category_by_the_label_it_stands_for(shown: Section, codes: Codes) -> None:
+def test_samples_are_a_row_a_category(shown: Section, codes: Codes) -> None:
     (gallery,) = only(shown, Gallery)
     assert gallery.rows and [group.title for group in gallery.groups] == list(DIGITS)
     assert text(gallery.groups[4].detail) == "category 3, 10.0 %"  # the third category stands for 4
@@ -179,7 +179,7 @@ def test_effects_stand_beside_a_random_direction(shown: Section) -> None:
     assert effects.axis == (0.0, 1.0) and not only(shown, Lines)
 
 
-def test_a_code_of_fifty_numbers_shows_the_largest_and_says_how_many_there_are(codes: Codes) -> None:
+def test_largest_of_fifty_numbers_are_shown(codes: Codes) -> None:
     found = section(numbers(codes, 50))
     assert text(found.finding) == (
         "Of 50 numbers, z 50 changes images most: by 0.90 [0.88, 0.92] of the distance between unrelated ones; "
@@ -199,7 +199,7 @@ def test_the_only_number_of_a_part_goes_by_the_name_of_the_part(codes: Codes) ->
     assert len(only(found, Strips)) == 1 and not only(found, Choice)
 
 
-def test_several_parts_are_chosen_from_and_the_choice_of_the_best_is_owned_up_to(codes: Codes) -> None:
+def test_the_choice_among_parts_is_stated(codes: Codes) -> None:
     worse = replace(codes.categories[0].matching, accuracy=samples.near(0.3, 0.03, 360))
     second = replace(codes.categories[0], part="class2", matching=worse)
     found = section(replace(codes, categories=(second, codes.categories[0])))
@@ -208,7 +208,7 @@ def test_several_parts_are_chosen_from_and_the_choice_of_the_best_is_owned_up_to
     assert found.finding.startswith("The 10 categories of “class” (best of 2) name 91.4")
 
 
-def test_categories_of_one_label_keep_their_numbers_and_an_empty_one_has_no_name(codes: Codes) -> None:
+def test_categories_of_one_label_are_numbered(codes: Codes) -> None:
     one: Categories = codes.categories[0]
     names = np.array([3, 3, *range(7), -1])
     found = section(
@@ -300,7 +300,7 @@ def clusters(codes: Codes) -> Codes:
     )
 
 
-def test_both_accuracies_stand_in_the_finding_and_beside_their_own_baselines(clusters: Codes) -> None:
+def test_both_accuracies_have_their_baselines(clusters: Codes) -> None:
     found = section(clusters)
     said = "Named by the label of a single image each, the most confident one, 84.0 % [81.0, 87.0] are."
     assert text(found.blocks[0].text).startswith(said)  # type: ignore[union-attr]
@@ -311,7 +311,7 @@ def test_both_accuracies_stand_in_the_finding_and_beside_their_own_baselines(clu
     assert "the one that is of it most surely (of 143)" in text(second.caption)
 
 
-def test_where_each_category_is_one_label_the_second_rule_stays_out_of_the_finding(codes: Codes) -> None:
+def test_second_rule_is_silent_where_equal(codes: Codes) -> None:
     confident = Matching(
         names=codes.categories[0].matching.names,
         rule="most confident",
@@ -322,7 +322,7 @@ def test_where_each_category_is_one_label_the_second_rule_stays_out_of_the_findi
     assert "most confident" not in found.finding and "most confident" not in only(found, Prose)[0].text
 
 
-def test_the_surest_images_of_a_category_stand_in_its_row_and_lead_to_themselves(clusters: Codes) -> None:
+def test_surest_images_link_to_themselves(clusters: Codes) -> None:
     drawn, images = only(section(clusters), Gallery)
     assert drawn.rows and images.rows and "most surely" in images.caption
     groups = {text(group.detail).split(",")[0]: group for group in images.groups}

@@ -120,7 +120,7 @@ def test_sections_come_in_the_order_of_the_story(report: Report) -> None:
     assert len(report.sections) == len(STORY) and not any(one.missing for one in report.sections)
 
 
-def test_every_section_opens_with_one_finding_that_holds_a_number(report: Report) -> None:
+def test_every_section_has_a_figure_first(report: Report) -> None:
     for one in report.sections:
         assert one.finding.endswith(".") and one.finding[0] == one.finding[0].upper(), one.id
         assert re.search(r"\d", one.finding) or one.id == "diagnostics", one.id
@@ -164,7 +164,7 @@ def test_every_finding_of_a_folder_with_every_analysis_is_one_sentence(
     assert {text(one): words for one in headlines if (words := len(text(one).split())) > LONGEST_FINDING} == {}
 
 
-def test_every_finding_is_one_sentence_where_there_is_more_to_say(results: dict[str, Any], folder: Path) -> None:
+def test_every_long_finding_is_one_sentence(results: dict[str, Any], folder: Path) -> None:
     """It stands below."""
     one_each(build(ReportContext()))
     one_each(build(ReportContext(run=read_run(folder))))
@@ -275,7 +275,7 @@ def test_a_single_group_says_nothing_of_labels(results: dict[str, Any]) -> None:
     assert "group" not in one.lead
 
 
-def test_findings_name_what_chance_gives_where_there_are_no_pixels(results: dict[str, Any]) -> None:
+def test_findings_name_chance_without_pixels(results: dict[str, Any]) -> None:
     rare, high = Interval(0.997, 0.984, 0.9995, 359), Interval(0.997, 0.99, 0.9995, 359)
     probe, table = results["probes"].probes[0], results["neighbours"].tables[0]
     for score, chance, verdict in ((rare, 0.997, ", no better than chance"), (high, 0.5, "")):
@@ -315,7 +315,7 @@ def test_the_overview_says_what_was_trained_on_what(report: Report) -> None:
     assert finding == "BiGAN with 16-dimensional codes saw 320,000 images of digits in 2 min 13 s on cpu (2 threads)."
 
 
-def test_the_probe_finding_names_the_best_features_and_the_baselines(report: Report) -> None:
+def test_probe_finding_names_the_best_features(report: Report) -> None:
     finding = text(section(report, "probes").finding)
     assert finding.startswith(
         "Logistic regression on discriminator.conv2 (best of 3) predicts the "
@@ -326,9 +326,7 @@ def test_the_probe_finding_names_the_best_features_and_the_baselines(report: Rep
 
 
 @pytest.mark.parametrize(("width", "named"), [(64, "PCA 50 of pixels"), (512, "PCA 640 of pixels")])
-def test_of_several_pcas_the_probe_finding_names_that_of_the_features_width(
-    results: dict[str, Any], width: int, named: str
-) -> None:
+def test_probe_finding_names_pca_of_its_width(results: dict[str, Any], width: int, named: str) -> None:
     table = results["probes"]
     first = [one for one in table.probes if one.method == table.probes[0].method]
     features = [replace(one, width=width) for one in first if "PCA" not in one.representation]
@@ -338,7 +336,7 @@ def test_of_several_pcas_the_probe_finding_names_that_of_the_features_width(
     assert finding.count("PCA") == 1 and named in finding
 
 
-def test_the_probe_finding_keeps_to_the_reader_that_the_chart_opens_with(results: dict[str, Any]) -> None:
+def test_probe_finding_matches_the_chart(results: dict[str, Any]) -> None:
     table = results["probes"]
     tuned = tuple(replace(p, score=samples.near(0.99, 0.01, 360)) if p.method == "svm" else p for p in table.probes)
     one = section(build(ReportContext({"probes": replace(table, probes=tuned)})), "probes")
@@ -353,7 +351,7 @@ def test_an_interval_at_the_edge_is_written_by_its_ends() -> None:
     assert brackets(Interval(0.5, np.nan, np.nan, 1)) == "0.50"
 
 
-def test_each_group_of_probes_has_pixels_untrained_and_shuffled_beside_it(report: Report) -> None:
+def test_probe_groups_have_their_baselines(report: Report) -> None:
     choice = next(b for b in section(report, "probes").blocks if isinstance(b, Choice))
     for _, (inside, *_) in choice.options:
         assert isinstance(inside, Comparison)
@@ -369,7 +367,7 @@ def test_few_labels_states_the_paired_difference_and_the_draws(report: Report) -
     )
 
 
-def test_the_curve_has_every_size_and_a_table_of_what_baselines_need(report: Report) -> None:
+def test_curve_has_all_sizes_and_labels_needed(report: Report) -> None:
     blocks = all_blocks(section(report, "label_efficiency").blocks)
     (chart,) = [b for b in blocks if isinstance(b, Lines)]
     assert chart.x_scale == "log" and all(line.x.tolist() == [1, 2, 5, 10] for line in chart.lines)
@@ -397,7 +395,7 @@ def test_what_baselines_need_is_said_beyond_the_ends_too(results: dict[str, Any]
     assert choice.options[-1][0] == "all 1,294 labels"
 
 
-def test_networks_that_learned_from_labels_are_said_to_wherever_they_are_probed(results: dict[str, Any]) -> None:
+def test_label_trained_networks_are_marked(results: dict[str, Any]) -> None:
     told = {kind: replace(results[kind], n_labels_used=100) for kind in ("label_efficiency", "probes")}
     report = build(ReportContext({**results, **told}))
     for one in (report.lead, below(section(report, "label_efficiency")), below(section(report, "probes"))):
@@ -463,7 +461,7 @@ def test_concepts_are_corrected_for_their_number(results: dict[str, Any]) -> Non
     assert finding.startswith("0 of 10 concepts") and "raw pixels" not in finding and "stability" not in finding
 
 
-def test_a_small_q_without_a_figure_above_chance_claims_no_concept(results: dict[str, Any]) -> None:
+def test_a_small_q_at_chance_claims_nothing(results: dict[str, Any]) -> None:
     table = results["concepts"]
     one = replace(table.best[0], q_value=0.001)
     reaching = replace(one, name="reaching", r2=Interval(-0.010, -0.060, 0.046, 360), kind="numeric")
@@ -542,7 +540,7 @@ def test_nothing_at_all_still_makes_a_report() -> None:
     assert "--run RUN" in section(report, "curves").finding
 
 
-def test_a_table_without_labels_split_and_pictures_makes_a_report(results: dict[str, Any]) -> None:
+def test_a_bare_table_makes_a_report(results: dict[str, Any]) -> None:
     overview = replace(
         results["overview"], columns=(), summaries=(), thumbnails=None, splits=(), metadata="{}", split=np.full(200, "")
     )
@@ -582,7 +580,7 @@ def test_a_run_folder_is_read_as_plain_files(folder: Path) -> None:
     assert run.warnings[0].resolved and run.samples[-1].images == 320000
 
 
-def test_a_family_of_few_labels_is_introduced_by_its_accuracy_and_the_labels_it_was_told(folder: Path) -> None:
+def test_few_label_families_lead_with_accuracy(folder: Path) -> None:
     plain = read_run(folder)
     at = np.array([100.0, 200.0])
     named = Series("indicators", "validation_accuracy", at, np.array([0.5, 0.75]))
@@ -705,14 +703,14 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_report_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_report_is_refused(tmp_path: Path) -> None:
     save(samples.maps(50), tmp_path, command="")
     (tmp_path / "file").write_text("")
     with pytest.raises(AnalysisError, match=r"cannot write the report .*name another file"):
         write_report(tmp_path, tmp_path / "file" / "report.html")
 
 
-def test_infogans_information_stands_against_what_its_categories_can_say(tmp_path: Path) -> None:
+def test_infogan_information_has_its_maximum(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     (folder / "run.toml").write_text('name = "infogan"\n[family]\ncategorical = [10, 4]\n')
     lines = (folder / "metrics.jsonl").read_text().splitlines()[:-1]
@@ -734,7 +732,7 @@ def test_infogans_information_stands_against_what_its_categories_can_say(tmp_pat
     assert "log 10 + log 4 = 3.69" in chart.caption and chart.lines[1].y[-1] == pytest.approx(-0.2 * (len(marks) - 1))
 
 
-def test_how_it_was_made_promises_no_more_than_the_commands_that_are_recorded() -> None:
+def test_provenance_promises_only_recorded_commands() -> None:
     """A command such as fidelity reads samples that another made, which no result knows of."""
     results = {"overview": samples.overview(60, tuple("0123456789")), "projection": samples.maps(60)}
     results |= {"geometry": samples.geometry()}

@@ -42,7 +42,7 @@ def test_geometry_states_the_dimension_beside_its_baselines(results: dict[str, A
     assert {row.role for row in rows} == {"ours", "chance", "pixels", "untrained"} and len(rows) == 24
 
 
-def test_the_prior_is_said_to_fit_where_it_does_and_not_where_it_does_not(results: dict[str, Any]) -> None:
+def test_prior_fits_where_it_does(results: dict[str, Any]) -> None:
     section = prior(ReportContext(results))
     assert plain(section.finding) == (
         "The codes of z are not distributed as the prior (sliced Wasserstein and kernel tests, n = 200); no difference "
@@ -74,7 +74,7 @@ def test_training_rows_are_owned_up_to(results: dict[str, Any]) -> None:
         assert "includes training rows" in str(section(ReportContext({**results, kind: changed})).blocks[0])
 
 
-def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[str, Any]) -> None:
+def test_mixture_shows_aic_beside_bic(results: dict[str, Any]) -> None:
     tried = (
         Candidate(components=2, covariance="full", bic=900.0, held_out=-4.0, degenerate=0, aic=850.0),
         Candidate(components=1, covariance="full", bic=950.0, held_out=-5.0, degenerate=0, aic=930.0),
@@ -101,7 +101,7 @@ def test_the_mixture_shows_aic_and_held_out_likelihood_beside_bic(results: dict[
     assert ids == ["bic", "held_out"]
 
 
-def test_the_mixture_shows_unusual_images_and_mixtures_of_classes(results: dict[str, Any]) -> None:
+def test_mixture_shows_unusual_images(results: dict[str, Any]) -> None:
     rows = np.arange(12)
     scores = np.linspace(-30, -20, 12)
     outliers = Outliers(

@@ -239,7 +239,7 @@ def test_a_command_that_can_do_no_analysis_exits_with_2(
     assert not (tmp_path / "out").exists()
 
 
-def test_measurements_in_the_label_column_are_an_attribute_and_no_classes(tmp_path: Path) -> None:
+def test_numbers_in_a_label_column_are_attributes(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=200)
     table = Embeddings(write(tmp_path, code=np.ones((200, 2), np.float32), label=values))
     assert not table.labelled and table.attributes == ("label",) and table.column("label").kind == "numeric"
@@ -255,7 +255,7 @@ def test_a_table_without_codes_is_refused_in_a_sentence(tmp_path: Path) -> None:
         Embeddings(write(tmp_path, label=[1, 2]))
 
 
-def test_a_table_without_codes_is_read_by_its_deepest_features_and_says_so(tmp_path):
+def test_deepest_features_replace_a_missing_code(tmp_path):
     """As `latentgan encode` writes it for a family without an encoder; a foreign table must name one of several."""
     rng = np.random.default_rng(0)
     vectors = {name: rng.normal(size=(40, 3)) for name in ("discriminator.conv1", "discriminator.conv2")}
@@ -304,7 +304,7 @@ def test_a_pattern_takes_neither_label_nor_split_nor_rows(tmp_path: Path) -> Non
     assert Embeddings(path, code="dim_*", label="dim_class").vectors("dim_*")[0].tolist() == [1, 0, 1, 1]
 
 
-def test_a_pattern_that_fits_nothing_is_named_beside_what_is_there(tmp_path: Path) -> None:
+def test_an_empty_pattern_names_what_is_there(tmp_path: Path) -> None:
     numbers = {f"d{i}": np.ones(60) for i in range(5)}
     alike = write(tmp_path, **numbers, dim_class=[0, 1] * 30)
     with pytest.raises(AnalysisError) as caught:

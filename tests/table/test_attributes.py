@@ -107,7 +107,7 @@ def test_a_projection_of_real_values_is_the_formula_in_float64():
     assert np.abs(found - [f @ v @ t + w @ f + b for f, t in zip(phi, y.numpy(), strict=True)]).max() < 1e-12
 
 
-def test_conditions_of_a_draw_are_those_of_one_training_image_and_of_its_class():
+def test_conditions_are_of_one_training_image():
     model, batches = family(label=True)
     numpy = NumpyModel(model)
     codes = numpy.draw(300, seed=1)
@@ -158,7 +158,7 @@ def test_a_row_of_the_grid_varies_the_first_attribute_alone():
         (("words",), f"{len(TRAIN)} different texts in {len(TRAIN)} training images: they are no categories"),
     ],
 )
-def test_an_attribute_that_tells_nothing_is_refused_in_one_sentence(names, sentence):
+def test_a_constant_attribute_is_refused(names, sentence):
     held = {**columns(), "flat": np.full(N, 7.0), "empty": np.full(N, np.nan), "words": [f"w{i}" for i in range(N)]}
     source = from_arrays(pictures().images, attributes=held, split=["train"] * N)
     with pytest.raises(DataError, match=sentence):
@@ -181,7 +181,7 @@ def run_of(folder: Path, total: int = 96, **settings: Any) -> Path:
     return train(config, folder, source=pictures(), show_progress=False)
 
 
-def test_a_run_goes_on_bit_for_bit_and_is_asked_without_its_images(tmp_path, monkeypatch):
+def test_a_conditioned_run_resumes_bit_for_bit(tmp_path, monkeypatch):
     straight, half = run_of(tmp_path / "straight"), run_of(tmp_path / "half", total=48)
     text = (half / "run.toml").read_text().replace("total_images = 48", "total_images = 96")
     (half / "run.toml").write_text(text)
@@ -222,7 +222,7 @@ def test_a_run_goes_on_bit_for_bit_and_is_asked_without_its_images(tmp_path, mon
     assert np.asarray(Image.open(tmp_path / "asked.png")).shape == (65, 65)
 
 
-def test_a_number_far_from_all_training_images_is_drawn_with_a_doubt():
+def test_a_far_number_is_drawn_with_a_doubt():
     slant, bold, _ = family()[0].spec.attributes
     assert slant.doubt("2.5") is None and slant.doubt("20") is None and bold.doubt("true") is None
     far = f"{slant.mean + 10 * slant.deviation:.9g}"

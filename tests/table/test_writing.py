@@ -126,7 +126,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     assert everything(here) == before
 
 
-def test_an_error_after_encoding_leaves_no_tables_of_a_comparison(here: Path, call: Call) -> None:
+def test_a_late_error_leaves_no_tables(here: Path, call: Call) -> None:
     before = everything(here)
     code, _, said = call(
         "compare", "run", "run", *SMALL, "--out", "new/results", "--code", "nothing", "--device", "cpu"
@@ -184,9 +184,7 @@ def crowded(here: Path) -> Path:
 
 
 @pytest.mark.parametrize("arguments", OVER_INPUTS, ids=" ".join)
-def test_no_command_writes_over_its_inputs_or_over_what_is_not_ours(
-    arguments: tuple[str, ...], crowded: Path, call: Call
-) -> None:
+def test_no_command_overwrites_inputs(arguments: tuple[str, ...], crowded: Path, call: Call) -> None:
     before = everything(crowded)
     code, _, said = call(*arguments)
     assert code == 2 and said.splitlines()[-1].startswith("latentgan: "), said
@@ -227,7 +225,7 @@ def test_a_judge_that_is_not_ours_stays(tmp_path: Path, digits: Any) -> None:
 # A run's checkpoints
 
 
-def test_a_resume_removes_only_checkpoints_that_its_own_list_names(tmp_path: Path) -> None:
+def test_resume_removes_only_its_checkpoints(tmp_path: Path) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     config = tiny(total_images=96)
     train(config, run, source=stripes(), show_progress=False)

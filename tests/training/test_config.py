@@ -188,7 +188,7 @@ def test_schedules_give_these_factors(schedule: Any, factors: list[float]) -> No
     assert [optimizer.factor(t) for t in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx(factors, abs=1e-12)
 
 
-def test_a_schedule_stays_at_its_end_when_the_last_batch_runs_over() -> None:
+def test_a_schedule_stays_at_its_end() -> None:
     assert OptimizerConfig(schedule="linear", decay_to=0.2).factor(1.07) == pytest.approx(0.2)
 
 

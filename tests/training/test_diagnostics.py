@@ -233,7 +233,7 @@ class Naming:
         return torch.tensor([[0.2, 0.7, 0.1]]).expand(len(x), 3)
 
 
-def test_accuracy_is_over_the_validation_images_that_have_a_label():
+def test_accuracy_counts_labelled_validation_images():
     x = torch.zeros(5, 1, 2, 2)
     labels = torch.tensor([1, -1, 0, 1, -1])
     indicators = measure(Naming(), x, labels)  # type: ignore[arg-type]

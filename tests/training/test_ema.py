@@ -70,7 +70,7 @@ def test_the_average_is_the_sum_of_the_closed_form() -> None:
     assert average.values[0].tolist() == pytest.approx([expected] * 2, abs=1e-12)
 
 
-def test_early_on_the_half_life_is_a_twentieth_of_the_images_seen() -> None:
+def test_early_half_life_is_a_twentieth() -> None:
     dial = Dial(0.0)
     average = ExponentialMovingAverage(dial, 10_000)  # type: ignore[arg-type]
     dial.turn_to(1.0)

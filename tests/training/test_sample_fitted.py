@@ -63,7 +63,7 @@ def test_a_grid_has_a_row_a_component_and_repeats_itself(call, run, results, tmp
 @pytest.mark.parametrize(
     ("asked", "group"), [(["--component", 1], 0), (["--component", 2], 1), (["--class", "dog"], 1)]
 )
-def test_a_component_or_a_class_is_drawn_decoded_and_nothing_else(call, run, results, tmp_path, asked, group):
+def test_fitted_draws_are_of_one_component(call, run, results, tmp_path, asked, group):
     assert call("sample", run, "--results", results, *asked, "-n", 4, "--seed", 7, "--out", tmp_path / "f")[0] == 0
     mixture, rng = load(results)["mixtures"], np.random.default_rng(7)
     by = {"label": "dog"} if "dog" in asked else {"component": group}

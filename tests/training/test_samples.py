@@ -73,7 +73,7 @@ def test_the_last_row_is_filled_with_black() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_mark_writes_samples_and_reconstructions_named_by_images(channels: int, tmp_path: Path) -> None:
+def test_a_mark_writes_named_pictures(channels: int, tmp_path: Path) -> None:
     state = open_state(tiny(), stripes(channels=channels))
     family = shadow_of(state.family)
     x = state.source.tensor(np.arange(40))

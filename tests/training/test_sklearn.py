@@ -94,9 +94,7 @@ def test_grey_images_are_taken_without_a_channel_and_in_a_list(
             encoder.fit(images)
 
 
-def test_a_layer_is_named_alone_and_the_code_stands_beside_layers(
-    run: Path, digits: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_a_layer_stands_alone_or_beside_others(run: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     x = digits[0][:20]
     alone = LatentEncoder(run, features="discriminator.conv2", device="cpu").fit(x)
     both = LatentEncoder(run, features=["code", "discriminator.conv2"], device="cpu").fit(x)

@@ -146,9 +146,7 @@ def test_restoring_gives_back_all_that_a_checkpoint_took(straight: tuple[str, Pa
     assert restored.state == {k: checkpoint.state[k] for k in restored.state}
 
 
-def test_a_run_that_died_before_its_first_checkpoint_starts_again(
-    convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_early_death_starts_again(convolutional: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         die_in_turn(3, patch)
         with pytest.raises(Killed):
@@ -359,7 +357,7 @@ def test_an_iteration_in_bf16_has_finite_terms_in_float32(case: str) -> None:
         assert means["terms"][name] == pytest.approx(value, abs=0.05)
 
 
-def test_an_iteration_in_fp32_is_so_whatever_scope_it_is_played_in() -> None:
+def test_fp32_holds_in_any_scope() -> None:
     plain, within = fresh(tiny(MLP)), fresh(tiny(MLP))
     next(game(plain))
     with torch.autocast("cpu", torch.bfloat16):
