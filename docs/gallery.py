@@ -107,7 +107,7 @@ def examples(quick: bool, mirror: Path | None, names: Sequence[str]) -> None:
         takes_mirror = mirror is not None and "--mirror" in script.read_text(encoding="utf-8")
         given = ["--quick"] * quick + (["--mirror", mirror] if takes_mirror and not quick else [])
         text = call(script.relative_to(ROOT), "--out", folder / "out", *given)
-        shown = text.replace(str(folder / "out"), f"runs/{script.stem.replace('_', '-')}")
+        shown = text.replace(str(folder / "out"), f"runs/{script.stem.replace('_', '-')}").replace(f"{ROOT}/", "")
         (output / f"{script.stem}.txt").write_text(re.sub(str(mirror or "//"), "FOLDER", shown), encoding="utf-8")
         for picture in (folder / "out").glob("*.png"):
             shutil.copy(picture, output / f"{script.stem}-{picture.name}")
