@@ -195,7 +195,7 @@ def _read(name: str, folder: Path, provenance: dict[str, str]) -> Raw:
         raw = idx.read_folder(_idx_folder(name, folder), classes)
     notes = raw.notes
     if not provenance["checksum"].endswith("as published"):
-        notes = (f"{name}: read from {folder}; checksum {provenance['checksum']}", *notes)
+        notes = (f"'{name}' was read from {folder}; checksum {provenance['checksum']}", *notes)
     return Raw(
         images=raw.images, labels=raw.labels, classes=raw.classes, split=raw.split, notes=notes, provenance=provenance
     )

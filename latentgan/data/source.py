@@ -237,7 +237,7 @@ def _grey_note(images: np.ndarray, name: str) -> tuple[str, ...]:
     """A hint where grey images are stored as colour, by a sample of 64."""
     sample = images[:: max(1, len(images) // 64)]
     if sample.shape[-1] == 3 and (sample == sample[..., :1]).all():
-        return (f"{name}: the images are grey, though stored as colour; --channels 1 makes them a third as large",)
+        return (f"the images of {name!r} are grey, though stored as colour; --channels 1 makes them a third as large",)
     return ()
 
 
@@ -265,12 +265,12 @@ def group_codes(name: str, columns: Columns, group: str, n: int) -> np.ndarray:
     return np.where(missing, n + np.arange(n), codes)
 
 
-def _torn_note(name: str, group: str, torn: int) -> tuple[str, ...]:
+def _torn_note(group: str, torn: int) -> tuple[str, ...]:
     if not torn:
         return ()
     return (
-        f"{name}: {torn:,} groups of {group!r} have images in more than one split of the set's own, so that what is "
-        "held out is not apart from what is trained on",
+        f"{torn:,} groups of {group!r} have images in more than one split of the set's own, so that held-out images "
+        "are not apart from training images",
     )
 
 
@@ -295,7 +295,7 @@ def build_source(name: str, raw: Raw, geometry: Geometry | None = None, group: s
     mark = fingerprint(images, raw.labels)
     groups = group_codes(name, raw.columns, group, len(images)) if group else None
     split = complete_split(raw.split, raw.labels, mark, groups)
-    torn = _torn_note(name, group, torn_groups(split, groups) if groups is not None else 0)
+    torn = _torn_note(group, torn_groups(split, groups) if groups is not None else 0)
     _, height, width, channels = images.shape
     return ImageSource(
         name=name,
