@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.ext import napoleon
+from sphinx.ext.napoleon import GoogleDocstring
 
 SECTION = re.compile(r"^\s*(Args|Returns|Raises|Source|Yields|Attributes): ?(.*)$")
 
@@ -24,8 +26,7 @@ def escape(app: Sphinx, what: str, name: str, obj: object, options: object, line
             if escaped and escaped[-1]:
                 escaped.append("")
             if section == "Source":
-                escaped += [f"*Source:* {plain(rest)}"]
-                section = ""
+                escaped += [f"*Source:* {plain(rest)}".rstrip()]
             else:
                 escaped.append(f"{section}:")
                 if rest:
@@ -34,6 +35,8 @@ def escape(app: Sphinx, what: str, name: str, obj: object, options: object, line
         if not stripped:
             escaped.append("")
             literal = False
+        elif section == "Source" and line.startswith("    "):
+            escaped.append(plain(stripped))
         elif section or not line.startswith("    "):
             section = section if line.startswith(" ") else ""
             escaped.append(line[: len(line) - len(stripped)] + plain(stripped))
@@ -51,7 +54,15 @@ def plain(text: str) -> str:
     return "".join(f"`{part}`" if part.startswith("`") else re.sub(r"([*|_\\`])", r"\\\1", part) for part in parts)
 
 
+class Description(GoogleDocstring):
+    """A field's docstring, whose type is its annotation: a colon in it is only a colon."""
+
+    def _parse_attribute_docstring(self) -> list[str]:
+        return self._consume_to_end()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Run before napoleon reads the sections."""
     app.connect("autodoc-process-docstring", escape, priority=100)
+    napoleon.GoogleDocstring = Description  # type: ignore[misc]
     return {"parallel_read_safe": True, "parallel_write_safe": True}
