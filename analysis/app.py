@@ -113,7 +113,8 @@ def analyze_table(
 ) -> dict[str, Any]:
     """Run every analysis of a table with one progress display, each saved in `out` when it is done.
 
-    Returns: kind -> result, or the AnalysisError that says why there is none.
+    Returns:
+        Kind -> result, or the AnalysisError that says why there is none.
     """
     from .table.embeddings import Embeddings
     from .table.study_options import Options

@@ -111,7 +111,8 @@ def check_results(folder: Path, kinds: Iterable[str], *, inputs: Iterable[Path] 
 def remove(folder: Path, kind: str) -> None:
     """Remove the result of a kind, if latentgan wrote what lies there.
 
-    Raises: AnalysisError where it cannot be removed.
+    Raises:
+        AnalysisError: it cannot be removed.
     """
     for path, role in ((folder / f"{kind}.json", "result"), (folder / f"{kind}.npz", "arrays")):
         try:

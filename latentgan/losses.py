@@ -124,7 +124,8 @@ def feature_matching(real: Tensor, made: Tensor) -> Tensor:
     ‖E f(x) − E f(G(z))‖² of the paper, divided by the number of features as in the authors' MNIST code. E f(x) is a
     target: no gradient goes through it.
 
-    Source: Salimans et al. 2016 (arXiv:1606.03498), §3.1.
+    Source:
+        Salimans et al. 2016 (arXiv:1606.03498), §3.1.
 
     Args:
         real: features of real images, (n, …).
@@ -163,7 +164,8 @@ def contrastive(similarity: Tensor) -> Tensor:
 def categorical_information(logits: Tensor, code: Tensor) -> Tensor:
     """Return InfoGAN's bound on I(c; G(z, c)) for a categorical code, in nats: E log Q(c|x) + log K ≤ log K.
 
-    Source: Chen et al. 2016 (arXiv:1606.03657), eq. 5; H(c) = log K for K equally likely classes.
+    Source:
+        Chen et al. 2016 (arXiv:1606.03657), eq. 5; H(c) = log K for K equally likely classes.
 
     Args:
         logits: Q's, of the images that the code made, (n, K).
@@ -175,7 +177,8 @@ def categorical_information(logits: Tensor, code: Tensor) -> Tensor:
 def gaussian_error(mean: Tensor, code: Tensor) -> Tensor:
     """Return −E log Q(c|x) up to a constant where Q is a Gaussian of standard deviation 1: E Σ_j ½ (c_j − μ_j)².
 
-    Source: Chen et al. 2016 (arXiv:1606.03657), eq. 5 and appendix C.1, with the authors' fixed deviation.
+    Source:
+        Chen et al. 2016 (arXiv:1606.03657), eq. 5 and appendix C.1, with the authors' fixed deviation.
 
     Args:
         mean: Q's, of the images that the codes made, (n, d).
@@ -207,7 +210,9 @@ def paired_information(first: Tensor, second: Tensor, *, balance: float = 1.0) -
     In I = H_j + H_k − H_jk, `balance` multiplies the classes' own entropies H_j and H_k: above 1 it asks harder for
     equally frequent classes than for views that agree.
 
-    Source: Ji, Henriques, Vedaldi 2019 (arXiv:1807.06653), eq. 3; the weight is the entropy coefficient of the authors'
+    Source:
+        Ji, Henriques, Vedaldi 2019 (arXiv:1807.06653), eq. 3; the weight is the entropy coefficient of the authors'
+
     code.
 
     Args:

@@ -66,7 +66,8 @@ class GaussianMixture(nn.Module):
 
     Gradients reach μ and σ through the draw. σ is a parameter as it is, so that its sign means nothing.
 
-    Source: Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN, CVPR 2017 (arXiv:1706.02071), eq. 4 to 6, and the authors' code.
+    Source:
+        Gurumurthy, Sarvadevabhatla, Babu: DeLiGAN, CVPR 2017 (arXiv:1706.02071), eq. 4 to 6, and the authors' code.
 
     Args:
         components: N.

@@ -53,7 +53,9 @@ class R1:
 
     Lazy: every k-th iteration with weight kγ (Karras et al. 2020, arXiv:1912.04958, §3.1).
 
-    Source: Mescheder, Geiger, Nowozin: Which Training Methods for GANs do actually Converge?, ICML 2018
+    Source:
+        Mescheder, Geiger, Nowozin: Which Training Methods for GANs do actually Converge?, ICML 2018
+
     (arXiv:1801.04406), eq. 9.
 
     Args:

@@ -41,7 +41,8 @@ Seed = np.random.Generator | int | None
 def as_rng(rng: Seed) -> np.random.Generator:
     """Return a generator: the one that is given, or a new one of a seed; None is seed 0.
 
-    Raises: AnalysisError for anything else.
+    Raises:
+        AnalysisError: for anything else.
     """
     if isinstance(rng, np.random.Generator):
         return rng
@@ -62,7 +63,8 @@ def as_codes(values: npt.ArrayLike, name: str = "codes", *, rows: int = 1) -> Fl
         name: what errors call it.
         rows: how many there must be at least.
 
-    Raises: AnalysisError for another number of axes, too few rows, or values that are no finite numbers.
+    Raises:
+        AnalysisError: for another number of axes, too few rows, or values that are no finite numbers.
     """
     if isinstance(values, Stream):
         return cast(Floats, values)  # whoever reads it checks its blocks
@@ -83,7 +85,8 @@ def as_codes(values: npt.ArrayLike, name: str = "codes", *, rows: int = 1) -> Fl
 def as_numbers(values: npt.ArrayLike, name: str) -> Floats:
     """Return numbers of any shape as float32 or float64; None and pandas' NA become NaN.
 
-    Raises: AnalysisError for texts, complex numbers, rows of unequal lengths.
+    Raises:
+        AnalysisError: for texts, complex numbers, rows of unequal lengths.
     """
     numbers = _as_array(values, name)
     if numbers.dtype in (np.float32, np.float64):
@@ -101,7 +104,8 @@ def as_numbers(values: npt.ArrayLike, name: str) -> Floats:
 def as_vector(values: npt.ArrayLike, name: str) -> AnyArray:
     """Return one value a row as (n,): of a list, a series, an array (n,) or a table (n, 1) of one column.
 
-    Raises: AnalysisError for another shape, or no rows.
+    Raises:
+        AnalysisError: for another shape, or no rows.
     """
     vector = _as_array(values, name)
     if vector.ndim == 2 and vector.shape[1] == 1:
@@ -112,7 +116,11 @@ def as_vector(values: npt.ArrayLike, name: str) -> AnyArray:
 
 
 def as_table(values: npt.ArrayLike, name: str) -> AnyArray:
-    """Return values of any kind as (n, m), (n,) being one column. Raises: AnalysisError for other shapes."""
+    """Return values of any kind as (n, m), (n,) being one column.
+
+    Raises:
+        AnalysisError: for other shapes.
+    """
     table = _as_array(values, name)
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or 0 in table.shape:
@@ -136,7 +144,11 @@ def _missing(values: AnyArray) -> Bools:
 
 
 def _as_array(values: npt.ArrayLike, name: str) -> AnyArray:
-    """An array of a list, a series or a frame. Raises: AnalysisError for rows of unequal lengths."""
+    """An array of a list, a series or a frame.
+
+    Raises:
+        AnalysisError: for rows of unequal lengths.
+    """
     try:
         array = np.asarray(values)
         if array.dtype.kind in "SUO" and not isinstance(values, np.ndarray) and not hasattr(values, "dtype"):
@@ -156,7 +168,11 @@ def _short(value: object) -> str:
 
 
 def as_point(values: npt.ArrayLike, name: str) -> Doubles:
-    """Return one row of numbers, or several (..., d), as finite float64. Raises: AnalysisError for anything else."""
+    """Return one row of numbers, or several (..., d), as finite float64.
+
+    Raises:
+        AnalysisError: for anything else.
+    """
     numbers = as_numbers(values, name).astype(np.float64)
     if not numbers.size or not np.isfinite(numbers).all():
         raise AnalysisError(f"{name} must hold finite numbers, one at least: it is {numbers.shape}")
@@ -184,7 +200,11 @@ def to_pixels(images: npt.ArrayLike) -> Pixels:
 
 
 def same_length(**arrays: AnyArray) -> int:
-    """Return the common length of `arrays`. Raises: AnalysisError that gives each one's length."""
+    """Return the common length of `arrays`.
+
+    Raises:
+        AnalysisError that gives each one's length.
+    """
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise AnalysisError("lengths differ: " + ", ".join(f"{name} {n}" for name, n in lengths.items()))
@@ -192,9 +212,14 @@ def same_length(**arrays: AnyArray) -> int:
 
 
 def check_counts(least: int = 1, **counts: int | None) -> None:
-    """Check options that say how many. Args: counts: None where a function looks at all.
+    """Check options that say how many.
 
-    Raises: AnalysisError for what is no whole number, or less than `least`.
+    Args:
+        least: the smallest that is allowed.
+        **counts: the options by name; None where a function looks at all.
+
+    Raises:
+        AnalysisError: one is no whole number, or less than `least`.
     """
     for name, value in counts.items():
         if value is None:

@@ -30,8 +30,11 @@ CELLS = 400_000  # numbers of a block, unless its rows are said
 class Stream:
     """Rows of a column, at positions `rows` (n,), mapped block by block.
 
-    Args: read: gives rows at ascending positions. rows: (n,) positions. width: columns, after the maps. maps: from
-        blocks (m, ·) to blocks, in order.
+    Args:
+        read: gives rows at ascending positions.
+        rows: (n,) positions.
+        width: columns, after the maps.
+        maps: from blocks (m, ·) to blocks, in order.
     """
 
     ndim = 2

@@ -65,7 +65,8 @@ def decode_all(decode: Callable[[Singles], Singles], codes: Floats, shape: tuple
 def shrink(images: Singles, shape: tuple[int, int, int]) -> Singles:
     """Average (n, H, W, c) images over areas down to (h, w, c), as `pixels` columns are made.
 
-    Raises: AnalysisError where channels differ, or images are smaller than `shape`.
+    Raises:
+        AnalysisError: channels differ, or images are smaller than `shape`.
     """
     height, width, channels = images.shape[1:]
     h, w, c = shape
@@ -112,7 +113,11 @@ def reconstruction_error(images: Singles, reconstructions: Singles, *, order: In
 
 
 def derangement(n: int, *, rng: np.random.Generator) -> Ints:
-    """A random order in which no one keeps its place: (n,). Raises: AnalysisError for n < 2."""
+    """A random order in which no one keeps its place: (n,).
+
+    Raises:
+        AnalysisError: for n < 2.
+    """
     if n < 2:
         raise AnalysisError("shuffled pairs need at least 2 images")
     cycle = rng.permutation(n)

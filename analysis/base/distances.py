@@ -60,7 +60,9 @@ class LowerBounds:
     |q − r|² − |q|² (1 − e), whatever the rounding of `kind`, where e is `rounding`: two columns more on either side.
     Both are divided by a power of two, so that squares neither overflow nor vanish.
 
-    Args: others: all queries. multiple: bounds are filled up with infinite ones to a multiple of it.
+    Args:
+        others: all queries.
+        multiple: bounds are filled up with infinite ones to a multiple of it.
     """
 
     def __init__(

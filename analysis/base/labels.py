@@ -40,7 +40,8 @@ def as_classes(
         classes: names of classes, where whole numbers are their positions already.
         unlabelled: whether a row may be without a label (missing, or -1), which becomes -1; or of which parts.
 
-    Raises: AnalysisError for rows without a label, -1 among other classes than 1, or numbers that are not whole.
+    Raises:
+        AnalysisError: for rows without a label, -1 among other classes than 1, or numbers that are not whole.
     """
     vectors = {name: as_vector(values, name) for name, values in labels.items()}
     absent = {name: missing_values(vector) for name, vector in vectors.items()}
@@ -126,7 +127,11 @@ def _refuse_absent(absent: Bools, name: str, unlabelled: bool, *, minus: bool) -
 
 
 def as_targets(values: npt.ArrayLike, name: str, *, unknown: bool = False) -> Doubles:
-    """Return finite numbers (n,) to predict. Args: unknown: whether NaN may stand for a value that is missing."""
+    """Return finite numbers (n,) to predict.
+
+    Args:
+        unknown: whether NaN may stand for a value that is missing.
+    """
     numbers = as_numbers(as_vector(values, name), name).astype(np.float64)
     bad = np.isinf(numbers) if unknown else ~np.isfinite(numbers)
     if bad.any():
@@ -147,7 +152,8 @@ def as_column(values: npt.ArrayLike, name: str, *, numeric: bool) -> Column:
         name: what errors and the column are called.
         numeric: whether whole numbers are numbers, too.
 
-    Raises: AnalysisError for one value alone, or more than two that are no numbers.
+    Raises:
+        AnalysisError: for one value alone, or more than two that are no numbers.
     """
     vector = as_vector(values, name)
     absent = missing_values(vector)
@@ -180,7 +186,11 @@ def _plain_or_numbers(vector: AnyArray, name: str) -> AnyArray:
 
 
 def as_rows(values: npt.ArrayLike, name: str) -> Ints:
-    """Return positions of rows (n,), whole numbers of 0 or more. Raises: AnalysisError for others."""
+    """Return positions of rows (n,), whole numbers of 0 or more.
+
+    Raises:
+        AnalysisError: for others.
+    """
     numbers = as_targets(values, name)
     if (numbers < 0).any() or (numbers != np.rint(numbers)).any():
         raise AnalysisError(f"{name} must be positions of rows, whole numbers of 0 or more")
@@ -188,7 +198,11 @@ def as_rows(values: npt.ArrayLike, name: str) -> Ints:
 
 
 def as_columns(targets: npt.ArrayLike) -> Doubles:
-    """Return numbers (n, m), (n,) for one, NaN = unknown. Raises: AnalysisError for a column of one value."""
+    """Return numbers (n, m), (n,) for one, NaN = unknown.
+
+    Raises:
+        AnalysisError: for a column of one value.
+    """
     table = as_numbers(targets, "targets").astype(np.float64)
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or 0 in table.shape or np.isinf(table).any():
@@ -202,7 +216,8 @@ def as_columns(targets: npt.ArrayLike) -> Doubles:
 def as_signs(targets: npt.ArrayLike) -> Ints:
     """Return sides (n, m), (n,) for one, as 1, -1 and 0 = unknown: of signs, booleans, or two texts a column.
 
-    Raises: AnalysisError for other values, and for a column that has one side alone.
+    Raises:
+        AnalysisError: for other values, and for a column that has one side alone.
     """
     table = as_table(targets, "targets")
     if table.dtype.kind in "iuf":
@@ -224,7 +239,11 @@ def as_signs(targets: npt.ArrayLike) -> Ints:
 
 
 def as_pair(rows: object, name: str) -> tuple[Any, Any]:
-    """Return X and y of a pair (X, y). Raises: AnalysisError for anything else."""
+    """Return X and y of a pair (X, y).
+
+    Raises:
+        AnalysisError: for anything else.
+    """
     if isinstance(rows, tuple | list) and len(rows) == 2:
         return rows[0], rows[1]
     raise AnalysisError(f"{name} must be a pair (X, y) of rows and their labels or numbers, not {type(rows).__name__}")

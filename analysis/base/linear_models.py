@@ -263,7 +263,10 @@ def fit_ridge_by_gcv(x: Singles, y: Floats) -> Linear:
     """Ridge regression of (n, t) values on standardised rows, each target's penalty by generalised cross-validation.
 
     GCV(α) = RSS(α) / (1 − (1 + tr H(α)) / n)², over GCV_PENALTIES: a target that the rows do not tell gets weights near
-    0 however many columns there are. Source: Golub, Heath & Wahba, Technometrics 21, 1979.
+    0 however many columns there are.
+
+    Source:
+        Golub, Heath & Wahba, Technometrics 21, 1979.
     """
     n = len(x)
     y = y.reshape(n, -1)

@@ -32,8 +32,17 @@ def nearest(queries: Floats, references: Floats, *, k: int = 1, exclude_self: bo
     references with small bounds, and then of all others whose bound is within the largest of these. Queries that
     float32 leaves with many, as where rows lie in groups far apart, are looked up again by a product in float64.
 
-    Args: own: queries are the references themselves, and no row counts as its own neighbour.
-    Returns: indices (q, k), nearest first, and distances (q, k).
+    Args:
+        queries: (q, d).
+        references: (n, d).
+        k: neighbours of each query.
+        exclude_self: queries are the references themselves, and no row counts as its own neighbour.
+
+    Returns:
+        Indices (q, k), nearest first, and distances (q, k).
+
+    Raises:
+        AnalysisError: unequal widths, or no other row.
     """
     check_counts(k=k)
     queries, references = as_codes(queries, "queries"), as_codes(references, "references")
@@ -67,7 +76,8 @@ def _look_up(
 ) -> Ints:
     """Write the nearest of queries `rows` and their squared distances to `found`, two arrays of k columns.
 
-    Returns: the queries of which more than `most` references may be the nearest; what is found of them is not final.
+    Returns:
+        The queries of which more than `most` references may be the nearest; what is found of them is not final.
     """
     n, k = len(references), neighbours[0].shape[1]
     block = max(1, min(len(rows), COMPARED // n))

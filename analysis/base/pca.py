@@ -69,7 +69,9 @@ class PCA:
 class Components:
     """The PCA of some rows, fitted once and cut to each width.
 
-    Args: read: gives the (n, p) rows. most: the largest width that is asked for, at most.
+    Args:
+        read: gives the (n, p) rows.
+        most: the largest width that is asked for, at most.
     """
 
     def __init__(

@@ -30,7 +30,11 @@ class Predictor:
     """Through which wide rows go first."""
 
     def scores(self, x: npt.ArrayLike) -> Doubles:
-        """Scores of classes (n, k), or numbers (n,). Raises: AnalysisError for rows of another width."""
+        """Scores of classes (n, k), or numbers (n,).
+
+        Raises:
+            AnalysisError: for rows of another width.
+        """
         rows = as_codes(x, "X")
         if rows.shape[1] != self.width:
             raise AnalysisError(f"the probe was fitted on {self.width} columns, and X has {rows.shape[1]}")
@@ -43,7 +47,11 @@ class Predictor:
         return self.labels[scores.argmax(1)] if len(self.labels) else scores
 
     def predict_proba(self, x: npt.ArrayLike) -> Doubles:
-        """Probabilities (n, k) of the classes in the order of `labels`. Raises: AnalysisError where there are none."""
+        """Probabilities (n, k) of the classes in the order of `labels`.
+
+        Raises:
+            AnalysisError: there are none.
+        """
         if self.probabilities is None:
             raise AnalysisError("this probe has no probabilities: take decision_function(X), or fit a logistic probe")
         return self.probabilities(self.scores(x))

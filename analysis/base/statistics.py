@@ -232,8 +232,9 @@ def auc_interval(scores: Floats, positive: Bools, *, inflation: tuple[float, flo
     largest possible value, that of θ (1 − θ) / min(m, n) (Birnbaum and Klose), by the weight (1 + e)⁻², where
     e = min(A, 1 − A) · min(m, n).
 
-    Source: DeLong et al., Biometrics 44, 1988; Newcombe, Statist. Med. 25, 2006; Brunner and Munzel, Biom. J. 42, 2000,
-        for the degrees of freedom of t; Birnbaum and Klose, Ann. Math. Statist. 28, 1957.
+    Source:
+        DeLong et al., Biometrics 44, 1988; Newcombe, Statist. Med. 25, 2006; Brunner and Munzel, Biom. J. 42, 2000, for
+        the degrees of freedom of t; Birnbaum and Klose, Ann. Math. Statist. 28, 1957.
     """
     value = auc(scores, positive)
     m = int(np.count_nonzero(positive))
@@ -351,7 +352,12 @@ def unpaired(interval: Interval, other: Interval) -> Interval:
 def permuted_auc(scores: Floats, positive: Bools, *, repeats: int, rng: np.random.Generator) -> Doubles:
     """AUCs of fixed `scores` against `repeats` shuffles of `positive`, the same ones for each column of scores.
 
-    Args: scores: (n,) or (n, r). positive: (n,). Returns: (repeats,) or (repeats, r).
+    Args:
+        scores: (n,) or (n, r).
+        positive: (n,).
+
+    Returns:
+        (repeats,) or (repeats, r).
     """
     rank = ranks(scores) if scores.ndim == 1 else np.stack([ranks(column) for column in scores.T], axis=1)
     m, n = int(np.count_nonzero(positive)), int(np.count_nonzero(~positive))

@@ -150,7 +150,8 @@ def find_model(
 ) -> Model | None:
     """Load the model of `run`, or of the run that the table names, if there is one and a loader for it.
 
-    Args: of_codes: to decode the table's codes, which it does not where another column is in their place.
+    Args:
+        of_codes: to decode the table's codes, which it does not where another column is in their place.
     """
     if load_model is None:
         if run is not None:

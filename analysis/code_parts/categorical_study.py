@@ -200,7 +200,8 @@ def _named(
 ) -> dict[str, tuple[Matching, tuple[Baseline, ...]]]:
     """Name categories on validation rows by each rule and score them on `rows`; the same for groups of other things.
 
-    Returns: rule -> the matching of categories and its baselines.
+    Returns:
+        Rule -> the matching of categories and its baselines.
     """
     held = sample_rows(table, "validation", options.train_rows, options) if table.has_split else rows[:0]
     held = np.setdiff1d(held, rows)

@@ -155,7 +155,10 @@ def factor_votes(codes: Floats, factors: Ints, *, rng: np.random.Generator, vote
     """Draw a factor, then rows that share its value: the number that varies least there, and the factor: (votes,) each.
 
     Variances are over those of all rows; numbers that hardly vary at all have no vote (Kim & Mnih 2018,
-    arXiv:1802.05983). Args: factors: (n, f) indices.
+    arXiv:1802.05983).
+
+    Args:
+        factors: (n, f) indices.
     """
     spread = codes.var(0)
     alive = spread > 1e-4 * spread.max()
@@ -209,7 +212,11 @@ class Factor:
 
 
 def checked_factor(factor: Factor) -> Factor:
-    """A factor with classes as positions, or finite numbers. Raises: AnalysisError for missing or other values."""
+    """A factor with classes as positions, or finite numbers.
+
+    Raises:
+        AnalysisError: for missing or other values.
+    """
     if not isinstance(factor, Factor):
         raise AnalysisError(
             f"factors are a list of Factor(name, values, discrete), and there is a {type(factor).__name__} among them"

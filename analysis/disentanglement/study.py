@@ -74,7 +74,8 @@ def _numbers(table: Embeddings) -> list[str]:
 def _factors(table: Embeddings, rows: Ints, factors: tuple[str, ...]) -> tuple[list[Column], list[str]]:
     """Columns that are factors on `rows`, and what was left out; those that are named stay.
 
-    Raises: AnalysisError where fewer than two are there.
+    Raises:
+        AnalysisError: fewer than two are there.
     """
     if factors:
         return [table.column(name, option="--factor COLUMN") for name in factors], []

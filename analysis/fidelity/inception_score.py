@@ -25,7 +25,8 @@ def inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: int = 0) -
     less its jackknife bias, e² = (1.96 · jackknife error)² + the quantile of Σ_y (p̄_y − p_y)² / 2 p_y, a weighted sum
     of squares, which alone varies where p(y) is even.
 
-    Source: Salimans et al. 2016 (arXiv:1606.03498), §4.
+    Source:
+        Salimans et al. 2016 (arXiv:1606.03498), §4.
 
     Args:
         probabilities: (n, K) of a classifier, rows that sum to 1.
@@ -85,8 +86,9 @@ def modified_inception_score(probabilities: Floats, *, rng: Seed = 0, repeats: i
     gain; the authors' code has no answer there. The interval is the jackknife's on the score's logarithm, for the score
     of very many images; there is none where a class is given a few images only, of which the score may be far too high.
 
-    Source: Gurumurthy et al.: DeLiGAN, CVPR 2017 (arXiv:1706.02071), §5.1, and src/modified_inception_scores of the
-    authors' code.
+    Source:
+        Gurumurthy et al.: DeLiGAN, CVPR 2017 (arXiv:1706.02071), §5.1, and src/modified_inception_scores of the
+        authors' code.
 
     Args:
         probabilities: (n, K) of a classifier, rows that sum to 1.

@@ -106,7 +106,8 @@ def sizes(labels: Ints) -> tuple[int, ...]:
 
     Of a class's rows larger draws would be nearly the same; and from 5,000 rows to all a curve is all but straight.
 
-    Args: labels: (n,) classes, -1 = unlabelled.
+    Args:
+        labels: (n,) classes, -1 = unlabelled.
     """
     counts = np.unique(labels[labels >= 0], return_counts=True)[1]
     if len(counts) < 2:
@@ -216,9 +217,15 @@ class CurveBuilder:
 class Curve(CurveBuilder):
     """The same nested draws of labels for one representation after the other.
 
-    Args: labels: (n,) classes of the train rows, -1 = unlabelled. sizes: labels a class. columns: number of classes.
-        draws: of each size; of large ones fewer, at least 5. all_labels: also all labelled rows, once.
-    Raises: AnalysisError where a class has fewer rows than a size.
+    Args:
+        labels: (n,) classes of the train rows, -1 = unlabelled.
+        sizes: labels a class.
+        columns: number of classes.
+        draws: of each size; of large ones fewer, at least 5.
+        all_labels: also all labelled rows, once.
+
+    Raises:
+        AnalysisError: a class has fewer rows than a size.
     """
 
     def __init__(
@@ -343,7 +350,11 @@ def labels_needed(ours: AnyArray, curve: Sequence[AnyArray], places: Doubles, *,
 
 
 def _draws(values: AnyArray, name: str) -> AnyArray:
-    """Hits, or what a metric takes, as (draws, n). Raises: AnalysisError for other shapes, or NaN."""
+    """Hits, or what a metric takes, as (draws, n).
+
+    Raises:
+        AnalysisError: for other shapes, or NaN.
+    """
     table = as_table(values, name)
     if table.dtype.kind not in "biuf" or not np.isfinite(table).all():
         raise AnalysisError(f"{name} must be hits or finite figures (draws, rows)")

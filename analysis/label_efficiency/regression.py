@@ -59,7 +59,8 @@ def explained(truth: Floats) -> Metric:
     The variance over rows is that of R² as a ratio of two means: with v a row's share in the spread of the truth, it is
     that of figure + (1 − R²) v, and of a difference Δ of two that of the difference − Δ v (delta method).
 
-    Args: truth: (n,) of the test rows.
+    Args:
+        truth: (n,) of the test rows.
     """
     away = (truth - np.mean(truth)) ** 2
     share = away / np.mean(away)
@@ -87,9 +88,14 @@ def few_number_figures(
 ) -> list[tuple[Singles, Setting]]:
     """Predict t numbers by ridge regression trained on each draw of train rows, each at its own scale and strength.
 
-    Args: train, validation, test: rows, y (n, t). draws: (draws, m) positions in train. labels: (draws, m, t) values
-        that they are trained on, the rows' own or shuffled ones. tried: draws on which the setting is chosen.
-    Returns: for each number (draws, n_test) figures as `explained` takes them, and its setting.
+    Args:
+        train, validation, test: rows, y (n, t).
+        draws: (draws, m) positions in train.
+        labels: (draws, m, t) values that they are trained on, the rows' own or shuffled ones.
+        tried: draws on which the setting is chosen.
+
+    Returns:
+        For each number (draws, n_test) figures as `explained` takes them, and its setting.
     """
     scalers = fit_scalers(train.x)
     width = float(train.x.shape[1])
@@ -129,9 +135,15 @@ def _ridge_predictions(x: Singles, y: Doubles, test_rows: Singles, penalties: tu
 class NumberCurves:
     """The same nested draws of labelled rows for several numbers and one representation after the other.
 
-    Args: values: (n, t) of the train rows, all known. truth: (n_test, t) of the test rows. sizes: labelled rows.
-        draws: of each size; of large ones fewer, at least 5. all_labels: also all rows, once.
-    Raises: AnalysisError where a size is more than there are.
+    Args:
+        values: (n, t) of the train rows, all known.
+        truth: (n_test, t) of the test rows.
+        sizes: labelled rows.
+        draws: of each size; of large ones fewer, at least 5.
+        all_labels: also all rows, once.
+
+    Raises:
+        AnalysisError: a size is more than there are.
     """
 
     def __init__(
@@ -173,7 +185,11 @@ class NumberCurves:
     def add_probes(
         self, name: str, baseline: bool, train: Singles, validation: Singles, test: Singles, held: Doubles
     ) -> None:
-        """Probe one representation for every number at every size. Args: held: (n_validation, t) of validation rows."""
+        """Probe one representation for every number at every size.
+
+        Args:
+            held: (n_validation, t) of validation rows.
+        """
         rows = self._rows(train, validation, test, held)
         self._add(name, baseline, [self._fit(rows, picked, self.values[picked]) for picked in self.picked])
 

@@ -187,7 +187,11 @@ def _images_of(table: Embeddings, rows: tuple[Ints, Ints, Ints], draws: int) -> 
 
 
 def pictures(table: Embeddings, rows: Ints) -> Pixels:
-    """Pixels of rows as images (n, h, w, c) uint8. Raises: AnalysisError where they have no such shape."""
+    """Pixels of rows as images (n, h, w, c) uint8.
+
+    Raises:
+        AnalysisError: they have no such shape.
+    """
     shape = table.pixels_shape
     if shape is None or shape[2] not in (1, 3):
         raise AnalysisError(

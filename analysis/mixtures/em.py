@@ -350,7 +350,11 @@ def _split_and_merged(x: Floats, mixture: Gaussians, tolerance: float, floor: fl
     """Merge two components and split a third one while that makes (n, d) rows likelier, MAX_MOVES times at most.
 
     Pairs with the most alike memberships are merged, and components split that fit their rows worst, by the divergence
-    of the rows' local density from the component's. Source: Ueda, Nakano, Ghahramani & Hinton: SMEM algorithm for
+    of the rows' local density from the component's.
+
+    Source:
+        Ueda, Nakano, Ghahramani & Hinton: SMEM algorithm for
+
     mixture models, Neural Computation 12, 2000.
     """
     k = len(mixture.weights)
@@ -368,7 +372,11 @@ def _split_and_merged(x: Floats, mixture: Gaussians, tolerance: float, floor: fl
 
 
 def _moves(x: Floats, mixture: Gaussians, resp: Floats, floor: float) -> Iterator[Gaussians]:
-    """Mixtures of (n, d) rows after a merge and a split, the most promising first. Args: resp: (k, n)."""
+    """Mixtures of (n, d) rows after a merge and a split, the most promising first.
+
+    Args:
+        resp: (k, n).
+    """
     k = len(resp)
     shared = _sums(resp, np.ascontiguousarray(resp.T))
     sizes = np.sqrt(np.maximum(np.diagonal(shared), 1e-300))
@@ -395,7 +403,10 @@ def _annealed(x: Floats, mixture: Gaussians, floor: float, rng: np.random.Genera
     Of many numbers log p differs so much between components that memberships are hard from the first round on, and EM
     hardly leaves its seeds; groups that differ by shape alone, which no seed by distance can see, are then missed.
     Groups that seeds do see may be lost by it, so that rows kept aside must find its end likelier than that of a
-    few rounds of EM as it is. Source: Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
+    few rounds of EM as it is.
+
+    Source:
+        Ueda & Nakano: Deterministic annealing EM algorithm, Neural Networks 11, 1998.
     """
     is_validation = rng.permutation(len(x)) < len(x) // ROWS_PER_VALIDATION_ROW
     used, aside = x[~is_validation], x[is_validation]

@@ -62,7 +62,8 @@ def code_transform(
 ) -> CodeTransform:
     """The way back to codes like (n, D) `codes`, of which the columns `keep` (D,) are grouped.
 
-    Args: members: rows of each group; of all codes where it has none.
+    Args:
+        members: rows of each group; of all codes where it has none.
     """
     used = codes if keep.all() else codes[:, keep]
     other_columns = np.zeros((len(members), 1, 0), np.float32)
@@ -83,7 +84,11 @@ def decoded(drawn: Sequence[Singles], decode: Callable[[Singles], Singles]) -> P
 
 
 def must(back: CodeTransform | None) -> CodeTransform:
-    """The way back. Raises: AnalysisError where results are too old to have one."""
+    """The way back.
+
+    Raises:
+        AnalysisError: results are too old to have one.
+    """
     if back is None:
         raise AnalysisError(REPEAT_STUDY)
     return back

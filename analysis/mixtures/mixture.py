@@ -184,7 +184,8 @@ def mixture_result(
 ) -> Mixture:
     """Assign codes (n, D) of `rows` (n,) to components, compare with labels, and find each one's images.
 
-    Args: columns: (D,) those that the mixture was fitted to; by default all. Others have their mean in `means`.
+    Args:
+        columns: (D,) those that the mixture was fitted to; by default all. Others have their mean in `means`.
     """
     keep = np.ones(codes.shape[1], np.bool_) if columns is None else columns
     used = codes if keep.all() else codes[:, keep]
@@ -254,7 +255,10 @@ def mixture_nmi(
 ) -> Baseline:
     """NMI with labels (n,) of a mixture of the same size and shape on another representation.
 
-    Args: train: (m, p) rows to fit on. codes: (n, p) rows to assign. like: the mixture to match.
+    Args:
+        train: (m, p) rows to fit on.
+        codes: (n, p) rows to assign.
+        like: the mixture to match.
     """
     k = len(like.weights)
     fitted = fit_mixture(train, rng=rng, components=(k,), covariances=(like.covariance,), keep_degenerate=True)

@@ -124,7 +124,8 @@ def valley_p(mixture: Gaussians, rows: Floats, component: Ints, pair: tuple[int,
 def _windows(share: Doubles, means: Doubles, spreads: Doubles) -> tuple[float, float] | None:
     """Middle of the valley and half the width of three windows that are expected to show it best; None without one.
 
-    Args: share, means, spreads: (2,) of two Gaussians on a line.
+    Args:
+        share, means, spreads: (2,) of two Gaussians on a line.
     """
     from scipy.special import ndtr
 

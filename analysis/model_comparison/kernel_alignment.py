@@ -74,7 +74,11 @@ def cka_of_shuffles(x: Floats, y: Floats, shuffles: int, *, rng: np.random.Gener
 
 
 def _hull(value: float, variance: float, n: int, least: float) -> Interval:
-    """The interval of `cka_interval`. Args: least: slope of the variance at least."""
+    """The interval of `cka_interval`.
+
+    Args:
+        least: slope of the variance at least.
+    """
     from scipy.stats import t
 
     unrelated = 2 / (n * (n - 3))

@@ -53,7 +53,8 @@ class SharedRows:
     def labelled(self, table: Embeddings, at: int, wanted: Representation, options: Options) -> tuple[Rows, Rows, Rows]:
         """A representation's train, validation and test rows, of the table at position `at`.
 
-        Raises: AnalysisError where no row has a label.
+        Raises:
+            AnalysisError: no row has a label.
         """
         if self.column is None:
             raise AnalysisError("there are no labels to predict")
@@ -71,7 +72,8 @@ class SharedRows:
 def shared_rows(tables: Sequence[Embeddings], options: Options, *, draws: int = DRAWS) -> tuple[SharedRows, list[str]]:
     """Find what tables of the same images have in common, and notes.
 
-    Raises: AnalysisError where they are not of the same images.
+    Raises:
+        AnalysisError: they are not of the same images.
     """
     places, notes = common_places(tables)
     try:

@@ -410,7 +410,10 @@ def _by_shuffled_maps(
     """AUCs (s, m) carried by maps that were fitted to shuffled rows.
 
     As a ridge treats each target alone, many shuffles of the positions `along` (n, m) of the first half's rows are
-    fitted as one. Args: signs: (n', m) of the other half.
+    fitted as one.
+
+    Args:
+        signs: (n', m) of the other half.
     """
     m = along.shape[1]
     result, step = np.empty((shuffles, m)), max(1, AT_ONCE // max(1, along.size))

@@ -97,8 +97,12 @@ def draw_labels(
 ) -> Ints:
     """Draw `per_class` rows of every class without replacement: (draws, classes · per_class) positions.
 
-    Args: labels: (n,) classes, -1 = unlabelled. groups: (n,) codes of rows that belong together, of which a class gets
-        one at most. Raises: AnalysisError where a class has fewer rows, or groups.
+    Args:
+        labels: (n,) classes, -1 = unlabelled.
+        groups: (n,) codes of rows that belong together, of which a class gets one at most.
+
+    Raises:
+        AnalysisError: a class has fewer rows, or groups.
     """
     members = [np.flatnonzero(labels == label) for label in np.unique(labels[labels >= 0])]
     least = int(label_counts(labels, groups).min()) if members else 0
@@ -152,8 +156,14 @@ def few_label_accuracy(
     A representation whose directions are of unequal width, as a PCA's, loses where each column is standardised, and
     one with columns of unlike units where they are not; so both are tried.
 
-    Args: draws: (draws, m) positions in train. columns: number of classes. loss: softmax_loss, or hinge_loss for an
-        L2-SVM. tried: draws on which the setting is chosen. Returns: (draws, n_test), the setting.
+    Args:
+        draws: (draws, m) positions in train.
+        columns: number of classes.
+        loss: softmax_loss, or hinge_loss for an L2-SVM.
+        tried: draws on which the setting is chosen.
+
+    Returns:
+        (draws, n_test), the setting.
     """
     tried_draws = draws[:tried]
     if tried_draws.shape[1] > SEARCH:
@@ -173,7 +183,8 @@ def read_draws(
 ) -> Bools:
     """Which test rows (draws, n_test) probes with a known setting get right.
 
-    Args: labels: (draws, m) classes that they are trained on, the rows' own or shuffled ones.
+    Args:
+        labels: (draws, m) classes that they are trained on, the rows' own or shuffled ones.
     """
     scaler = fit_scalers(train.x)[setting.common]
     return _hits(scaler(train.x[draws.ravel()]), labels, Rows(scaler(test.x), test.y), setting.c, columns, loss)
@@ -319,7 +330,8 @@ def checked_rows(
 
     Train rows may be without a label: missing, or -1 among other whole numbers than 1.
 
-    Raises: AnalysisError for names, lengths, widths or labels that differ between representations, or are missing.
+    Raises:
+        AnalysisError: for names, lengths, widths or labels that differ between representations, or are missing.
     """
     given = {"train": train, "validation": validation, "test": test}
     for part, rows in given.items():

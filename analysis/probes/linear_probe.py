@@ -242,9 +242,11 @@ def linear_probe(
         k: neighbours of "knn".
         groups: (n,) codes of train rows that belong together, which a fold then holds whole.
 
-    Returns: one Probe a method, which predicts.
+    Returns:
+        One Probe a method, which predicts.
 
-    Raises: AnalysisError for too few rows or classes, missing labels or values, lengths or widths that differ.
+    Raises:
+        AnalysisError: for too few rows or classes, missing labels or values, lengths or widths that differ.
     """
     methods, rng = (methods,) if isinstance(methods, str) else tuple(methods), as_rng(rng)
     for method in methods:

@@ -19,9 +19,14 @@ LABELS, DRAWS = 1000, 10
 class Protocol:
     """One way of probing features, as a paper reports it.
 
-    Args: name: as on the command line. source: paper and section. about: one sentence for the result's notes. columns:
-        the model's own columns that are probed together as one representation; None probes each column on its own.
-        methods: of linear_probe. labels: train rows of each balanced draw, 0 for all of them at once.
+    Args:
+        name: as on the command line.
+        source: paper and section.
+        about: one sentence for the result's notes.
+        columns: the model's own columns that are probed together as one representation; None probes each column on its
+            own.
+        methods: of linear_probe.
+        labels: train rows of each balanced draw, 0 for all of them at once.
     """
 
     name: str
@@ -34,7 +39,8 @@ class Protocol:
     def representations(self, table: Embeddings, pixels: Pixels) -> tuple[list[Representation], list[str]]:
         """What is probed, then its baselines; and notes on those that there are not.
 
-        Raises: AnalysisError that says how to encode what the table lacks.
+        Raises:
+            AnalysisError that says how to encode what the table lacks.
         """
         if self.columns is None:
             return each_beside_its_width(table, pixels)
@@ -58,8 +64,10 @@ class Protocol:
 class Pixels:
     """What a PCA of pixels as wide as other columns is made of.
 
-    Args: components: of the train rows' pixels; None for a table without. read: columns of any representation that
-        probes take, the rest going through a PCA of its own; 0 where they take all.
+    Args:
+        components: of the train rows' pixels; None for a table without.
+        read: columns of any representation that probes take, the rest going through a PCA of its own; 0 where they take
+            all.
     """
 
     components: Components | None
@@ -207,7 +215,11 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of a name. Raises: AnalysisError with the nearest and the known ones."""
+    """The protocol of a name.
+
+    Raises:
+        AnalysisError with the nearest and the known ones.
+    """
     if name not in PROTOCOLS:
         near = difflib.get_close_matches(name, PROTOCOLS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""

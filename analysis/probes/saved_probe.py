@@ -56,7 +56,11 @@ class FittedProbe:
     """On test rows."""
 
     def scores(self, x: Floats) -> Singles:
-        """Logits (n, k) of rows (n, d). Raises: AnalysisError for another width."""
+        """Logits (n, k) of rows (n, d).
+
+        Raises:
+            AnalysisError: for another width.
+        """
         if x.ndim != 2 or x.shape[1] != len(self.mean):
             raise AnalysisError(
                 f"the probe reads {len(self.mean)} columns of {self.column!r}, and was given {x.shape}: "
@@ -109,7 +113,11 @@ class FittedProbe:
 
 
 def load_probe(path: str | Path) -> FittedProbe:
-    """Read what `FittedProbe.save` wrote. Raises: AnalysisError for anything else."""
+    """Read what `FittedProbe.save` wrote.
+
+    Raises:
+        AnalysisError: for anything else.
+    """
     path = Path(path)
     if irregular(path) == "missing":
         named = path if path.suffix == ".npz" else "FILE.npz"
@@ -192,8 +200,9 @@ def fit_rows(
 ) -> tuple[Singles, Singles, Singles, Singles, float]:
     """Mean, scale, weights, bias of a softmax probe in the columns as they are, and its C.
 
-    Args: mask: (d,) columns that are used, by default all. common: divide all columns by one number, not each by its
-        own deviation.
+    Args:
+        mask: (d,) columns that are used, by default all.
+        common: divide all columns by one number, not each by its own deviation.
     """
     mask = np.ones(train.x.shape[1], np.bool_) if mask is None else mask
     whole = fit_pca(train.x, WIDEST, rng=rng) if train.x.shape[1] > WIDEST else None

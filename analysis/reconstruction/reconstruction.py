@@ -90,7 +90,8 @@ def reconstruction_result(
         shown: images of each group that are shown.
         notes: what to know about the rows.
 
-    Source: the ratio is EGr / EGr_b of the BiGAN authors' training log (Donahue et al., arXiv:1605.09782).
+    Source:
+        The ratio is EGr / EGr_b of the BiGAN authors' training log (Donahue et al., arXiv:1605.09782).
     """
     images = as_images(images)
     errors = reconstruction_error(images, reconstructions)

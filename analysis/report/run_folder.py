@@ -110,7 +110,11 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read what there is. Raises: AnalysisError where `folder` is no folder, or a file is damaged."""
+    """Read what there is.
+
+    Raises:
+        AnalysisError: `folder` is no folder, or a file is damaged.
+    """
     if not folder.is_dir():
         raise AnalysisError(f"no run folder {str(folder)!r}: name the folder that latentgan train wrote with --run")
     path = folder / "run.toml"

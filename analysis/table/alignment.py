@@ -46,7 +46,8 @@ def common_rows(first: Embeddings, second: Embeddings) -> tuple[Ints, Ints, list
 def common_places(tables: Sequence[Embeddings]) -> tuple[list[Ints], list[str]]:
     """Positions in each table of the rows that all have, in the order of the first: (n,) each; and notes.
 
-    Raises: AnalysisError where tables are of different images, ids repeat, or fewer than 50 rows are common.
+    Raises:
+        AnalysisError: tables are of different images, ids repeat, or fewer than 50 rows are common.
     """
     first, notes = tables[0], list[str]()
     every = np.full((len(tables), first.n), -1, np.int64)
@@ -64,7 +65,8 @@ def common_places(tables: Sequence[Embeddings]) -> tuple[list[Ints], list[str]]:
 def common_split(tables: Sequence[Embeddings], places: Sequence[Ints]) -> tuple[Strings, list[str]]:
     """The split of common rows (n,), "" where tables disagree; one drawn for the first table holds for all; and notes.
 
-    Raises: AnalysisError where no table has a split and none can be drawn.
+    Raises:
+        AnalysisError: no table has a split and none can be drawn.
     """
     splits = [table.split[place] for table, place in zip(tables, places, strict=True) if table.has_split]
     if not splits:

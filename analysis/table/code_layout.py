@@ -26,7 +26,11 @@ def is_learned(part: Part) -> bool:
 
 
 def moments(part: Part) -> tuple[Doubles, Doubles]:
-    """Return centres and deviations, (k, d) each. Raises: AnalysisError where they are not of the part's width."""
+    """Return centres and deviations, (k, d) each.
+
+    Raises:
+        AnalysisError: they are not of the part's width.
+    """
     mean, deviation = (np.array(part[name], np.float64) for name in ("means", "deviations"))
     if mean.ndim != 2 or mean.shape != deviation.shape or mean.shape[1] != part["width"] or not (deviation > 0).all():
         raise AnalysisError(f"the table's metadata about the mixture of part {part.get('name')!r} is damaged")

@@ -73,7 +73,8 @@ def near_copies(held_out: Floats, train: Floats, *, rng: np.random.Generator) ->
     nearest of all should be: u = n F (d / d_F)^m is about exponential of mean 1, where d_F is the distance within which
     a share F of the rows lies; rows with u < 0.02 are too near.
 
-    Returns: identical (q,), near (q,).
+    Returns:
+        Identical (q,), near (q,).
     """
     n = len(train)
     distance = nearest(held_out, train)[1][:, 0]

@@ -41,12 +41,19 @@ SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
 class Embeddings:
     """A table of codes on disk. Vectors are read when asked for; nothing is held but labels and splits.
 
-    Args: path: a Parquet file, or a folder of them. code: the vector column that is the code, or a pattern such as
-        "dim_*" of the columns that hold its numbers; by default "code", or the only one, or where a model without an
-        encoder wrote none, its deepest features (`stands_in`). label: the column that is the label; a table without it
-        is unlabelled. split: the column with train, validation, test. group: the column that names what rows belong
-        to, such as a clip or a person; by default the one that `latentgan encode --group` wrote down. blocks: in its
-        place, cut the rows in their order into so many groups. Raises: AnalysisError for what is missing.
+    Args:
+        path: a Parquet file, or a folder of them.
+        code: the vector column that is the code, or a pattern such as "dim_*" of the columns that hold its numbers; by
+            default "code", or the only one, or where a model without an encoder wrote none, its deepest features
+            (`stands_in`).
+        label: the column that is the label; a table without it is unlabelled.
+        split: the column with train, validation, test.
+        group: the column that names what rows belong to, such as a clip or a person; by default the one that `latentgan
+            encode --group` wrote down.
+        blocks: in its place, cut the rows in their order into so many groups.
+
+    Raises:
+        AnalysisError: for what is missing.
     """
 
     def __init__(
@@ -331,7 +338,8 @@ class Embeddings:
 
         No group is in two: one that the split column tears apart stays where one of its rows is, without the others.
 
-        Raises: AnalysisError without a split column otherwise.
+        Raises:
+            AnalysisError without a split column otherwise.
         """
         if self.has_drawn_split:
             if self.groups is None:

@@ -29,7 +29,8 @@ def bundle(kinds: Mapping[str, str], pattern: str, *, leave: Iterable[str] = ())
 
     None without a *, or where one column is named so.
 
-    Args: leave: columns that are no part of a code though they fit, such as the label, which would give itself away.
+    Args:
+        leave: columns that are no part of a code though they fit, such as the label, which would give itself away.
     """
     if "*" not in pattern or pattern in kinds:
         return ()

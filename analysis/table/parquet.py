@@ -35,7 +35,11 @@ class ParquetRows:
 
     @cached_property
     def files(self) -> list[Any]:
-        """Open every file's footer. Raises: AnalysisError for a missing path or another format."""
+        """Open every file's footer.
+
+        Raises:
+            AnalysisError: for a missing path or another format.
+        """
         import pyarrow
         import pyarrow.parquet as parquet
 

@@ -41,7 +41,9 @@ class Representation:
     ) -> list[Singles]:
         """Read `parts`, the first of which is the train rows: one (n, d) array each.
 
-        Args: stream: what does not fit in memory may come as a `Stream`. every: a PCA looks at all train rows.
+        Args:
+            stream: what does not fit in memory may come as a `Stream`.
+            every: a PCA looks at all train rows.
             components: gives a PCA of a width in place of a fit.
         """
         matrices = [(table.matrix if stream else table.vectors)(self.column, rows) for rows in parts]

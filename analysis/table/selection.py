@@ -36,8 +36,9 @@ def sample_rows(
 ) -> Ints:
     """Draw at most `limit` rows of a split, ascending; a smaller sample is part of a larger one.
 
-    Args: one_each: whether one row stands for each group; by default where rows are scored (test rows, or rows of all
-        splits), not where they are fitted or choose a setting.
+    Args:
+        one_each: whether one row stands for each group; by default where rows are scored (test rows, or rows of all
+            splits), not where they are fitted or choose a setting.
     """
     one_each = split not in ("train", "validation") if one_each is None else one_each
     rows = table.rows(split)
@@ -95,7 +96,8 @@ def held_out(
 def sampling_notes(options: Options, table: Embeddings, one_each: bool = False, /, **counts: int) -> list[str]:
     """Say what was read in place of a code, and which samples were taken: name of the split -> rows used.
 
-    Args: one_each: whether train rows are one of each group.
+    Args:
+        one_each: whether train rows are one of each group.
     """
     notes = [f"the table has no codes, so {table.code!r} is read in their place"] if table.stands_in else []
     if table.has_drawn_split and counts.keys() - {"all"}:

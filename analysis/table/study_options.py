@@ -62,7 +62,8 @@ def decoder(table: Embeddings, model: Model | None) -> Callable[[Singles], Singl
 def reconstruct(table: Embeddings, model: Model | None, rows: Ints) -> tuple[Singles, Singles]:
     """The images of `rows` as the table has them, and what the model makes of their codes, each (n, h, w, c).
 
-    Raises: AnalysisError where there is no decoder, or not the whole code, or no pixels.
+    Raises:
+        AnalysisError: there is no decoder, or not the whole code, or no pixels.
     """
     decode = decoder(table, model)
     if decode is None:

@@ -115,7 +115,8 @@ def head_penalty(heads: Tensor, threshold: float) -> Tensor:
 
     Its gradient is 0 where heads are further apart, and also where two coincide, which have no direction to part in.
 
-    Source: Makhzani et al. 2015 (arXiv:1511.05644), §7, in words.
+    Source:
+        Makhzani et al. 2015 (arXiv:1511.05644), §7, in words.
 
     Args:
         heads: w_i, (m, n).

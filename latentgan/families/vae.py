@@ -145,6 +145,7 @@ class VAE(Family):
 def gaussian_kl(mean: Tensor, log_deviation: Tensor) -> Tensor:
     """Return KL(N(μ, diag σ²) ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − log σ²) in nats, (n, d) → (n,).
 
-    Source: Kingma & Welling 2014 (arXiv:1312.6114), appendix B.
+    Source:
+        Kingma & Welling 2014 (arXiv:1312.6114), appendix B.
     """
     return 0.5 * (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(1)

@@ -84,7 +84,8 @@ class _LaidOut(torch.autograd.Function):
 class Maxout(nn.Module):
     """The largest of each unit's pieces, h_i = max_j (xᵀW_ij + b_ij): an activation that the layer before it learns.
 
-    Source: Goodfellow et al.: Maxout Networks, ICML 2013 (arXiv:1302.4389), §3.
+    Source:
+        Goodfellow et al.: Maxout Networks, ICML 2013 (arXiv:1302.4389), §3.
 
     Args:
         pieces: k, the number of channels next to each other that one output is the largest of.
@@ -143,7 +144,8 @@ def conv(
 ) -> nn.Sequential:
     """Return a 4×4 convolution of stride 2 → norm → activation → dropout: (n, in, h, w) → (n, out, h/2, w/2).
 
-    Args: as of `dense`.
+    Args:
+        as of `dense`.
     """
     layer = nn.Conv2d(channels_in, channels * pieces, 4, stride=2, padding=1, bias=norm == "none")
     return _block(layer, norm, channels * pieces, activation, nn.BatchNorm2d, pieces, drop)

@@ -41,7 +41,8 @@ class EmbeddingGenerator(nn.Module):
 class ProjectionHead(nn.Module):
     """φ, y → yᵀV φ + ψ(φ), with ψ linear: how much the features are those of y, and how real they are.
 
-    Source: Miyato, Koyama 2018 (arXiv:1802.05637), eq. 3.
+    Source:
+        Miyato, Koyama 2018 (arXiv:1802.05637), eq. 3.
 
     Args:
         features: width of φ.

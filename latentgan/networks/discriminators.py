@@ -46,7 +46,8 @@ class ClassDiscriminator(nn.Module):
 
     D(x) = Σ_k e^{l_k} / (Σ_k e^{l_k} + 1) = σ(log Σ_k e^{l_k}).
 
-    Source: Salimans et al. 2016 (arXiv:1606.03498), §5.
+    Source:
+        Salimans et al. 2016 (arXiv:1606.03498), §5.
 
     Args:
         trunk: feature network of images.
@@ -142,7 +143,9 @@ def paper_discriminator(
 class Matcher(nn.Module):
     """Which code belongs to which image? Two projections whose cosine is high for a pair of one image.
 
-    Source: the symmetric contrastive loss of van den Oord et al. 2018 (arXiv:1807.03748, eq. 4) as in Chen et al.
+    Source:
+        The symmetric contrastive loss of van den Oord et al. 2018 (arXiv:1807.03748, eq. 4) as in Chen et al.
+
     2020 (arXiv:2002.05709), between an image's features and its code instead of between two views.
 
     Args:

@@ -21,7 +21,8 @@ class MinibatchDiscrimination(nn.Module):
     M_i = f(x_i) T with a learned T, and o(x_i)_b = Σ_{j ≠ i} exp(−‖M_ib − M_jb‖₁) stands beside f(x_i). Real and
     generated images must come in minibatches of their own. (The paper's sum holds j = i too, a constant 1.)
 
-    Source: arXiv:1606.03498, §3.2.
+    Source:
+        ArXiv:1606.03498, §3.2.
 
     Args:
         features: width A of f(x).
@@ -56,7 +57,8 @@ class VirtualBatchNorm(nn.Module):
     reading of it.) A shift of x changes nothing, so moments are taken about μ_R: about 0, s − μ² would lose the
     variance of channels whose mean is large.
 
-    Source: arXiv:1606.03498, §3.5.
+    Source:
+        ArXiv:1606.03498, §3.5.
 
     Args:
         width: channels.
