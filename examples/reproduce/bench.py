@@ -61,7 +61,7 @@ def main() -> int:
 
 def all_costs(quick: bool, mixtures: Iterator[Row]) -> Iterator[Row]:
     """Measure everything, cheap things first; a row is yielded when it is measured."""
-    rounds, source = (3 if quick else 25), fake_mnist(4096)
+    rounds, source = (9 if quick else 25), fake_mnist(4096)
     yield start_cost("latentgan --help", ["-m", "latentgan", "--help"], 0.4)
     yield start_cost("import latentgan", ["-c", "import latentgan"], 0.2)
     yield iteration_cost(source, rounds)
