@@ -43,7 +43,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-ObjectiveName = Literal["bce", "hinge", "least-squares", "wasserstein"]
+ObjectiveName = Literal["bce", "hinge", "least-squares", "wasserstein", "relativistic"]
 
 
 class Settings(BaseModel):
@@ -103,7 +103,7 @@ class OptimizerConfig(Settings):
 
 
 class AugmentConfig(Settings):
-    """Random affine maps in front of the discriminator, for real and generated images alike; 0 is off."""
+    """Random changes in front of the discriminator, for real and generated images alike; 0 is off."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Largest rotation in degrees, either way."""
@@ -113,6 +113,45 @@ class AugmentConfig(Settings):
     """Largest shift as a share of the image's side."""
     shear: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Largest shear, as a slope."""
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of images that are mirrored left to right: 0.5 for photographs, 0 where left and right matter."""
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest share of the area that a random resized crop leaves out: 0.75 keeps a quarter at least."""
+    blur: Annotated[float, Field(ge=0, le=8)] = 0.0
+    """Largest standard deviation of a Gaussian blur, in pixels."""
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest change of the brightness, as a share."""
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest change of the contrast, as a share."""
+    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Largest change of the saturation, as a share; of colour images alone, as hue and grey."""
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Largest rotation of the hue, in turns of the colour circle."""
+    grey: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of images that lose their colours."""
+    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Side of a grey square that hides a part of every image, as a share of the image's side."""
+
+
+class ViewsConfig(Settings):
+    """A self-supervised term on two random views of each image; weight 0 is off."""
+
+    weight: NotNegative = 0.0
+    """Weight among the terms of the player that has the network."""
+    network: Literal["discriminator", "encoder"] = "discriminator"
+    """Whose features learn from it."""
+    loss: Literal["contrastive", "vicreg"] = "contrastive"
+    """contrastive tells which two views are of one image (SimCLR, arXiv:2002.05709); vicreg lets them agree while
+    columns keep variance and stay uncorrelated (arXiv:2105.04906)."""
+    temperature: PositiveFloat = 0.2
+    """Divides the cosines of the contrastive loss."""
+    stop_adversarial: bool = False
+    """Let the discriminator's adversarial terms move its head alone, so that its features come from the views (ContraD,
+    arXiv:2103.09742)."""
+    augment: AugmentConfig = AugmentConfig(
+        crop=0.8, flip=0.5, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, grey=0.2
+    )
+    """The random changes that make a view: photographs' by default; colours stay as they are in grey images."""
 
 
 class DataConfig(Settings):
@@ -180,26 +219,29 @@ class FamilyConfig(Settings):
 class AdversarialConfig(FamilyConfig):
     """Settings of every family with a discriminator; a family overrides a default where its paper has another.
 
-    The family's side of it: Objective, View and R1, a line each where it is built and where it is used.
+    The family's side of it: Objective, View, R1 and R2, a line each where it is built and where it is used.
     """
 
     objective: ObjectiveName = "bce"
-    """bce (Goodfellow et al. 2014), hinge, least-squares or wasserstein."""
+    """bce (Goodfellow et al. 2014), hinge, least-squares, wasserstein, or relativistic, which compares each fake with a
+    real image and wants r1 and r2 above 0 (R3GAN, arXiv:2501.05441)."""
     smoothing: Fraction = 0.0
     """One-sided label smoothing: what the discriminator's target 1 for real pictures is lowered by; 0.1 is usual
     (Salimans et al. 2016, arXiv:1606.03498, §3.4). For the bce objective."""
     spectral: bool = False
     """Spectral norm in the discriminator (Miyato et al. 2018, arXiv:1802.05957), in place of batch norm."""
     augment: AugmentConfig = AugmentConfig()
-    """Random affine maps in front of the discriminator (Zhao et al. 2020, arXiv:2006.10738)."""
+    """Random changes of images in front of the discriminator (Zhao et al. 2020, arXiv:2006.10738)."""
     instance_noise: NotNegative = 0.0
     """Standard deviation of the Gaussian noise that the discriminator sees on every picture at the start of the run, in
     units of the pixels' range from -1 to 1; it falls linearly to 0 (Sønderby et al. 2017, arXiv:1610.04490)."""
     r1: NotNegative = 0.0
     """γ of the penalty γ/2 E‖∇d‖² on the discriminator's gradient at real inputs (Mescheder et al. 2018,
     arXiv:1801.04406, eq. 9; 10 there, 0.1 to 10 in use). It needs a discriminator without batch norm."""
+    r2: NotNegative = 0.0
+    """γ of the same penalty at generated inputs; with the relativistic objective as large as r1."""
     r1_every: PositiveInt = 1
-    """Apply the penalty every so many iterations, at as many times the weight (Karras et al. 2020, arXiv:1912.04958,
+    """Apply both penalties every so many iterations, at as many times the weight (Karras et al. 2020, arXiv:1912.04958,
     §3.1)."""
 
     removed: ClassVar[Mapping[str, Any]] = {"instance_noise_until": 1.0}

@@ -6,12 +6,13 @@ With D = σ(d):  -log D = softplus(-d)  and  -log(1 - D) = softplus(d), exact fo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, mse_loss, relu, softplus
+from torch.nn.functional import cross_entropy, mse_loss, normalize, relu, softplus
 
 from latentgan.config import ObjectiveName
 from latentgan.devices import full_precision
@@ -29,7 +30,9 @@ class Objective:
 
     Args:
         name: "bce" (Goodfellow et al. 2014, non-saturating), "hinge" (Miyato et al. 2018, arXiv:1802.05957),
-            "least-squares" (Mao et al. 2017, arXiv:1611.04076), "wasserstein" (Arjovsky et al. 2017).
+            "least-squares" (Mao et al. 2017, arXiv:1611.04076), "wasserstein" (Arjovsky et al. 2017), "relativistic"
+            (Jolicoeur-Martineau 2019, arXiv:1807.00734; with R1 and R2 it is R3GAN's, Huang et al. 2024,
+            arXiv:2501.05441, eq. 2): a fake is compared with the real sample of its row, not with a fixed threshold.
         smoothing: one-sided label smoothing, the target 1 - smoothing for real logits of "bce", in the
             discriminator only (Salimans et al. 2016, §3.4): smoothing fakes as well would reward present fakes.
     """
@@ -42,6 +45,59 @@ class Objective:
             raise ConfigError(f"objective {self.name!r} is not known; known are: {', '.join(get_args(ObjectiveName))}")
         if self.smoothing and self.name != "bce":
             raise ConfigError(f"label smoothing is defined for the bce objective, not for {self.name!r}: leave one out")
+
+    @property
+    def paired(self) -> bool:
+        """Whether a term needs a real and a fake logit at once."""
+        return self.name == "relativistic"
+
+    def discriminator(self, real: Tensor, fake: Tensor, names: tuple[str, str] = ("real", "fake")) -> dict[str, Tensor]:
+        """Return the discriminator's terms.
+
+        Args:
+            real: logits (n,) of real samples.
+            fake: logits (n,) of fake samples; a paired objective compares row i with row i.
+            names: what the two terms are called; that of pairs is called after both.
+
+        Returns:
+            One term for each side, or one of the pairs, E softplus(−Δ) with Δ = d(real) − d(fake).
+        """
+        if self.paired:
+            return {f"{names[0]}_over_{names[1]}": softplus(-_difference(real, fake)).mean()}
+        return {names[0]: self.real(real), names[1]: self.fake(fake)}
+
+    def generator(self, fake: Tensor, real: Callable[[], Tensor]) -> Tensor:
+        """Return the term of a player that wants fake samples to look real.
+
+        Args:
+            fake: logits (n,).
+            real: gives logits (n,) of real samples, for a paired objective alone; no gradient goes through them.
+
+        Returns:
+            A scalar; of pairs E softplus(Δ).
+        """
+        if self.paired:
+            with torch.no_grad():
+                others = real()
+            return softplus(_difference(others.detach(), fake)).mean()
+        return self.as_real(fake)
+
+    def exchanged(self, real: Tensor, fake: Tensor, names: tuple[str, str] = ("real", "fake")) -> dict[str, Tensor]:
+        """Return the terms of a player who makes both sides, and wants each to look like the other.
+
+        BiGAN's encoder and generator are one: real pairs are (x, E(x)), fake ones (G(z), z).
+
+        Args:
+            real: logits (n,) of real samples.
+            fake: logits (n,) of fake samples.
+            names: what the two terms are called.
+
+        Returns:
+            One term for each side, or one of the pairs, E softplus(Δ), whose gradient goes through both.
+        """
+        if self.paired:
+            return {f"{names[0]}_over_{names[1]}": softplus(_difference(real, fake)).mean()}
+        return {names[0]: self.as_fake(real), names[1]: self.as_real(fake)}
 
     def real(self, logits: Tensor) -> Tensor:
         """Discriminator's term for logits of real samples."""
@@ -56,6 +112,8 @@ class Objective:
                 return 0.5 * (d - 1).square().mean()
             case "wasserstein":
                 return -d.mean()
+            case "relativistic":
+                raise _no_side()
 
     def fake(self, logits: Tensor) -> Tensor:
         """Discriminator's term for logits of fake samples."""
@@ -69,6 +127,8 @@ class Objective:
                 return 0.5 * d.square().mean()
             case "wasserstein":
                 return d.mean()
+            case "relativistic":
+                raise _no_side()
 
     def as_real(self, logits: Tensor) -> Tensor:
         """Term of a player that wants these logits to look real."""
@@ -80,14 +140,19 @@ class Objective:
                 return 0.5 * (d - 1).square().mean()
             case "hinge" | "wasserstein":
                 return -d.mean()
+            case "relativistic":
+                raise _no_side()
 
     def accuracy(self, real: Tensor, fake: Tensor) -> Tensor:
         """Discriminator accuracy: share of real and fake logits (n,) on the correct side of the decision threshold.
 
         The threshold is 0; for least squares it is ½, between its targets 1 and 0, and for Wasserstein, whose logits
-        have no zero, the middle between the two means.
+        have no zero, the middle between the two means. Of pairs it is the share in which the real one has the larger
+        logit.
         """
         match self.name:
+            case "relativistic":
+                return (real > fake).mean(dtype=torch.float32)
             case "least-squares":
                 return accuracy(real, fake, 0.5)
             case "wasserstein":
@@ -105,6 +170,17 @@ class Objective:
                 return 0.5 * d.square().mean()
             case "hinge" | "wasserstein":
                 return d.mean()
+            case "relativistic":
+                raise _no_side()
+
+
+def _difference(real: Tensor, fake: Tensor) -> Tensor:
+    """Return Δ_i = d(real_i) − d(fake_i), (n,)."""
+    return real.float() - fake.float()
+
+
+def _no_side() -> ConfigError:
+    return ConfigError("the relativistic objective compares real and fake samples: neither side has a term alone")
 
 
 def minimax_generator(fake: Tensor) -> Tensor:
@@ -159,6 +235,58 @@ def contrastive(similarity: Tensor) -> Tensor:
     """
     partner = torch.arange(len(similarity), device=similarity.device)
     return 0.5 * (cross_entropy(similarity.float(), partner) + cross_entropy(similarity.float().T, partner))
+
+
+def view_contrast(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
+    """Return the mean cross-entropy of finding each view's partner among all other views of the minibatch.
+
+    −E_i log [exp(s_ip / τ) / Σ_{j ≠ i} exp(s_ij / τ)] over the 2n views i, p the other view of the same image, s the
+    cosine; log(2n − 1) where all are alike.
+
+    Source: NT-Xent of Chen et al. 2020 (arXiv:2002.05709), eq. 1.
+
+    Args:
+        first: one view's projections, (n, d).
+        second: the other's, row by row of the same images, (n, d).
+        temperature: τ.
+
+    Returns:
+        A scalar in nats.
+    """
+    views = normalize(torch.cat([first, second]).float(), dim=1)
+    with full_precision(views.device.type):  # autocast takes products in bf16, whose steps are 0.04 of a logit of 10
+        similarity = views @ views.T / temperature
+    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
+    partner = torch.arange(len(views), device=views.device).roll(len(first))
+    return cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
+
+
+def joint_embedding(first: Tensor, second: Tensor) -> Tensor:
+    """Return VICReg's loss: views of an image agree, columns keep their variance, and no two say the same.
+
+    25 · mean (z − z')² + 25 · [v(z) + v(z')] / 2 + [c(z) + c(z')], with v the mean over columns of
+    max(0, 1 − √(Var + 10⁻⁴)), and c the sum of squared covariances off the diagonal over the number of columns. Unlike
+    the contrast it needs no other images to be unlike.
+
+    Source: Bardes, Ponce, LeCun 2022 (arXiv:2105.04906), eq. 1 to 6 and the authors' code, which halves v.
+
+    Args:
+        first: one view's projections, (n, d), n ≥ 2.
+        second: the other's, row by row of the same images, (n, d).
+
+    Returns:
+        A scalar.
+    """
+    first, second = first.float(), second.float()
+    variance, covariance = first.new_zeros(()), first.new_zeros(())
+    with full_precision(first.device.type):
+        for view in (first, second):
+            centred = view - view.mean(0)
+            between = centred.T @ centred / (len(view) - 1)
+            variances = between.diagonal()
+            variance = variance + relu(1 - (variances + 1e-4).sqrt()).mean() / 2
+            covariance = covariance + (between.square().sum() - variances.square().sum()) / view.shape[1]
+    return 25 * mse_loss(first, second) + 25 * variance + covariance
 
 
 def categorical_information(logits: Tensor, code: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
+from latentgan.augmentation import Augmentation
 from latentgan.config import AugmentConfig
 from latentgan.data.source import ImageSource
 from latentgan.devices import seeded
@@ -18,7 +19,6 @@ from latentgan.errors import ConfigError
 from latentgan.networks.blocks import Norm
 from latentgan.networks.dcgan import conv_trunk, trunk_width
 from latentgan.networks.mlp import mlp_encoder
-from latentgan.regularization import Augmentation
 
 STEPS = (50, 100, 200, 400, 800)
 """Numbers of steps that are tried on validation images."""

@@ -18,6 +18,7 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from latentgan.augmentation import Augmentation
 from latentgan.config import AdversarialConfig, AugmentConfig, NotNegative, OptimizerConfig
 from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
@@ -28,7 +29,7 @@ from latentgan.networks.autoencoder import CodeDiscriminator, autoencoder
 from latentgan.networks.blocks import Layers, add_spectral_norm, initialise_he
 from latentgan.networks.discriminators import discriminate
 from latentgan.priors import Part, Prior
-from latentgan.regularization import R1, Augmentation, View
+from latentgan.regularization import View, gradient_penalties
 
 
 class ClassAndStyleConfig(AdversarialConfig):
@@ -36,8 +37,8 @@ class ClassAndStyleConfig(AdversarialConfig):
 
     latent: PositiveInt = 10
     """Dimension of the style z, N(0, I) (paper: 10 on MNIST)."""
-    network: Literal["dcgan", "mlp"] = "dcgan"
-    """Convolutions sized to the image, or two dense layers each as in the paper."""
+    network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+    """Convolutions sized to the image, residual blocks of them, or two dense layers each as in the paper."""
     width: PositiveInt = 32
     """Channels of the first convolution; each further one has twice as many."""
     hidden: PositiveInt | None = None
@@ -100,7 +101,8 @@ class ClassAndStyle(Family):
         if config.spectral:
             add_spectral_norm(self.class_discriminator)
             add_spectral_norm(self.discriminator)
-        self.class_r1, self.r1 = R1(config, self.class_discriminator), R1(config, self.discriminator)
+        self.class_r1, self.class_r2 = gradient_penalties(config, self.class_discriminator)
+        self.r1, self.r2 = gradient_penalties(config, self.discriminator)
 
     def players(self) -> dict[str, Player]:
         encoder = {"encoder": self.encoder, "head": self.head}
@@ -130,18 +132,19 @@ class ClassAndStyle(Family):
         shown_y, shown_z, made_y, made_z = (self.view(code, progress) for code in (drawn_y, drawn_z, y, z))
         class_real, class_fake = discriminate(self.class_discriminator, (shown_y,), (made_y,), together=True)
         real, fake = discriminate(self.discriminator, (shown_z,), (made_z,), together=True)
-        discriminator_terms = {
-            "real": objective.real(real),
-            "fake": objective.fake(fake),
-            **self.r1(iteration, shown_z),
-        }
-        discriminator_terms |= {"class_real": objective.real(class_real), "class_fake": objective.fake(class_fake)}
-        discriminator_terms |= {f"class_{name}": term for name, term in self.class_r1(iteration, shown_y).items()}
+        penalties = self.r1(iteration, shown_z) | self.r2(iteration, made_z)
+        class_penalties = self.class_r1(iteration, shown_y) | self.class_r2(iteration, made_y)
+        discriminator_terms = objective.discriminator(real, fake) | penalties
+        discriminator_terms |= objective.discriminator(class_real, class_fake, ("class_real", "class_fake"))
+        discriminator_terms |= {f"class_{name}": term for name, term in class_penalties.items()}
         update.note(
             discriminator_accuracy=objective.accuracy(real, fake),
             class_discriminator_accuracy=objective.accuracy(class_real, class_fake),
         )
-        return discriminator_terms, {"fake": objective.as_real(fake), "class_fake": objective.as_real(class_fake)}
+        return discriminator_terms, {
+            "fake": objective.generator(fake, lambda: real),
+            "class_fake": objective.generator(class_fake, lambda: class_real),
+        }
 
     def consistency(self, logits: Tensor, views: Tensor) -> Tensor:
         """Return the term that asks for classes which an image and a random view of it share.

@@ -36,7 +36,7 @@ from latentgan.networks.conditional import label_or_unknown, unknown_label
 from latentgan.networks.discriminators import discriminate
 from latentgan.networks.posterior import Posterior, reparameterise
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.regularization import R1, View
+from latentgan.regularization import View, gradient_penalties
 
 PLANAR = ("mixture", "swiss-roll")
 
@@ -66,8 +66,8 @@ class AAE(Family):
         still tell classes apart); or the discriminator alone, class k together with component k of the prior, so that
         labels say where a class lies. Unlabelled images count as any class. Codes of labels=prior hold the labels: fit
         no probe of few labels on them."""
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        """Convolutions sized to the image, or two dense layers each as in the paper."""
+        network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+        """Convolutions sized to the image, residual blocks of them, or two dense layers each as in the paper."""
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
@@ -111,7 +111,7 @@ class AAE(Family):
         )
         if config.spectral:
             add_spectral_norm(self.discriminator)
-        self.r1 = R1(config, self.discriminator)
+        self.r1, self.r2 = gradient_penalties(config, self.discriminator)
 
     @property
     def uses_labels(self) -> bool:
@@ -144,11 +144,14 @@ class AAE(Family):
             (torch.cat([made, *label], dim=1),),
             together=True,
         )
-        penalty = self.r1(update.iteration_number, shown, given=label)
-        discriminator_terms = {"real": objective.real(real), "fake": objective.fake(fake), **penalty}
-        rebuilding, encoder_terms = {"reconstruction": mse_loss(rebuilt, x)}, {"fake": objective.as_real(fake)}
-        if self.prior.learned is not None:
-            encoder_terms |= {"prior": objective.as_fake(real), **self.prior.terms()}
+        iteration = update.iteration_number
+        penalties = self.r1(iteration, shown, given=label) | self.r2(iteration, made, given=label)
+        discriminator_terms = objective.discriminator(real, fake) | penalties
+        rebuilding = {"reconstruction": mse_loss(rebuilt, x)}
+        if self.prior.learned is None:
+            encoder_terms = {"fake": objective.generator(fake, lambda: real)}
+        else:
+            encoder_terms = objective.exchanged(real, fake, ("prior", "fake")) | self.prior.terms()
         if weight := self.config.adversarial_weight:
             update(
                 autoencoder=rebuilding | {k: weight * term for k, term in encoder_terms.items()},

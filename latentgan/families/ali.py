@@ -25,7 +25,6 @@ from latentgan.data.batches import Batch
 from latentgan.data.source import ImageSpec
 from latentgan.errors import ConfigError
 from latentgan.families.bigan import BiGAN
-from latentgan.game import Player
 from latentgan.networks.blocks import Layers
 from latentgan.networks.conditional import label_or_unknown, unknown_label
 from latentgan.networks.posterior import Posterior, reparameterise
@@ -79,11 +78,6 @@ class ALI(BiGAN):
         labels = self.prior.width - self.config.latent
         self.posterior = Posterior(code.in_features, self.config.latent, labels=labels)
         return features
-
-    def players(self) -> dict[str, Player]:
-        networks = {"encoder": self.encoder, "posterior": self.posterior, "generator": self.generator}
-        movers = {**networks, **self.prior.movers()}
-        return super().players() | {"encoder_generator": Player(movers, self.config.encoder_generator)}
 
     def codes(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return codes drawn from q(z|x) and from the prior, (n, d) each; a conditional model's share their labels."""

@@ -103,7 +103,7 @@ class AVB(VAE):
 
     def adversary_terms(self, inferred: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         """Return the adversary's terms on logits of codes of images and of draws from r, (n,) each."""
-        return {"posterior": self.objective.real(inferred), "prior": self.objective.fake(drawn)}
+        return self.objective.discriminator(inferred, drawn, ("posterior", "prior"))
 
     def contrasted(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return log p(x|z) of one draw z from q(z|x), T + log r − log p of it, T, and T of a draw from r, (n,) each.

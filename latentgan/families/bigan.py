@@ -17,9 +17,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig
+from latentgan.config import AdversarialConfig, NotNegative, OptimizerConfig, ViewsConfig
 from latentgan.data.batches import Batch, Batches
 from latentgan.data.source import ImageSpec
+from latentgan.errors import ConfigError
 from latentgan.families.base import Family
 from latentgan.game import Player, Update
 from latentgan.losses import Objective, conditional_entropy_bound, contrastive
@@ -33,8 +34,10 @@ from latentgan.networks.discriminators import (
     paper_discriminator,
 )
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder, mlp_trunk
+from latentgan.networks.resnet import ResidualGenerator, residual_encoder, residual_trunk
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.regularization import R1, View
+from latentgan.regularization import View, gradient_penalties
+from latentgan.self_supervision import TwoViews
 
 
 class BiGAN(Family):
@@ -47,8 +50,8 @@ class BiGAN(Family):
         """p(z): U(-1, 1), which the encoder matches by tanh, or N(0, 1)."""
         mixture: MixtureConfig = MixtureConfig()
         """A learned mixture of Gaussians in p(z)'s place, which encoder and generator move (arXiv:1706.02071)."""
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        """Convolutions sized to the image, or the authors' permutation-invariant MLP."""
+        network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+        """Convolutions sized to the image, residual blocks of them, or the authors' permutation-invariant MLP."""
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
@@ -57,9 +60,10 @@ class BiGAN(Family):
         """Spectral norm in the discriminator, then with dense layers on image and code before they join; it goes with
         the reconstruction term. False is the paper's arrangement: batch norm in the joint layer alone, which the code
         enters as it is, and last weights that start at zero."""
-        norm: Literal["batch", "encoder", "none"] = "batch"
-        """Of encoder and generator: batch is the paper's. encoder suits the reconstruction term: none in
-        the generator, whose batch statistics differ between encoded and drawn codes. none risks that codes saturate."""
+        norm: Literal["batch", "encoder", "group", "none"] | None = None
+        """Of encoder and generator: batch is the paper's, and the default of dcgan and mlp. encoder suits the
+        reconstruction term: none in the generator, whose batch statistics differ between encoded and drawn codes. none
+        risks that codes saturate. resnet has none, its default, or group."""
         reconstruction_weight: NotNegative = 0.0
         """Weight λ of the reconstruction term for encoder and generator; 0 is BiGAN, above 0 it is ALICE."""
         reconstruction: Literal["explicit", "adversarial"] = "explicit"
@@ -68,6 +72,8 @@ class BiGAN(Family):
         matching_weight: NotNegative = 0.0
         """Weight of the discriminator's matching term (ours): tell which code of the minibatch belongs to which image.
         Its image features gain most from it where labels are few; encoder and generator do not see it."""
+        views: ViewsConfig = ViewsConfig()
+        """A self-supervised term on two views of each image, in the discriminator or the encoder."""
         discriminator: OptimizerConfig = OptimizerConfig()
         """The discriminator's optimiser (paper: 2e-4 with weight decay 2.5e-5 of a loss that is halved, here 5e-5)."""
         encoder_generator: OptimizerConfig = OptimizerConfig()
@@ -85,15 +91,17 @@ class BiGAN(Family):
         features = self.build(spec)
         if config.spectral:
             add_spectral_norm(self.discriminator)
-        self.r1 = R1(config, self.discriminator)
+        self.r1, self.r2 = gradient_penalties(config, self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
+        if config.views.weight:
+            self.views = TwoViews(config.views, self._view_width(spec))
         if config.matching_weight:
             self.matcher = Matcher(features, self.prior.width)
         if config.reconstruction_weight and config.reconstruction == "adversarial":
             self.pair_discriminator = self.build_pair(spec)
             if config.spectral:
                 add_spectral_norm(self.pair_discriminator)
-            self.pair_r1 = R1(config, self.pair_discriminator)
+            self.pair_r1, self.pair_r2 = gradient_penalties(config, self.pair_discriminator)
 
     def parts(self, spec: ImageSpec) -> list[Part]:
         """Return the parts of the prior."""
@@ -101,8 +109,24 @@ class BiGAN(Family):
 
     def build(self, spec: ImageSpec) -> int:
         """Make generator, encoder and discriminator; return the width of the discriminator's features of an image."""
-        build = self._build_mlp if self.config.network == "mlp" else self._build_dcgan
-        return build(self.config, spec)
+        build = {"mlp": self._build_mlp, "dcgan": self._build_dcgan, "resnet": self._build_resnet}
+        return build[self.config.network](self.config, spec)
+
+    def _view_features(self, x: Tensor) -> Tensor:
+        """x: (n, c, h, w) → what is the encoder's code made of, (n, hidden)."""
+        for name, layer in self.encoder.named_children():
+            if name != "code":
+                x = layer(x)
+        return x.flatten(1)
+
+    def _view_width(self, spec: ImageSpec) -> int:
+        """Return the width of what two views are compared by: channels of planes count, not their pixels."""
+        network = self._view_features if self.config.views.network == "encoder" else self.discriminator.trunk
+        self.eval()  # batch statistics are of images, not of this
+        with torch.no_grad():
+            width = int(network(torch.zeros(2, *spec.shape)).shape[1])
+        self.train()
+        return width
 
     def build_pair(self, spec: ImageSpec) -> Discriminator:
         """Return ALICE's second discriminator, of two images one upon the other."""
@@ -111,15 +135,20 @@ class BiGAN(Family):
             hidden = self.config.hidden or 1024
             return Discriminator(mlp_trunk(shape, hidden=hidden), hidden)
         hidden = self.config.hidden or 256
-        return Discriminator(conv_trunk(shape, width=self.config.width, hidden=hidden), hidden)
+        trunk = residual_trunk if self.config.network == "resnet" else conv_trunk
+        return Discriminator(trunk(shape, width=self.config.width, hidden=hidden), hidden)
 
     def players(self) -> dict[str, Player]:
-        names = ("discriminator", "matcher", "pair_discriminator")
-        discriminators = {name: child for name, child in self.named_children() if name in names}
+        names = ["discriminator", "matcher", "pair_discriminator"]
+        makers = ["encoder", "posterior", "generator"]
+        (makers if self.config.views.network == "encoder" else names).append("views")
+        children = dict(self.named_children())
         return {
-            "discriminator": Player(discriminators, self.config.discriminator),
+            "discriminator": Player(
+                {name: child for name, child in children.items() if name in names}, self.config.discriminator
+            ),
             "encoder_generator": Player(
-                {"encoder": self.encoder, "generator": self.generator, **self.prior.movers()},
+                {**{name: children[name] for name in makers if name in children}, **self.prior.movers()},
                 self.config.encoder_generator,
             ),
         }
@@ -134,12 +163,20 @@ class BiGAN(Family):
         real, fake = discriminate(trunk, (shown,), (made,), together=False)
         encoded, generated = discriminate(join, (real, code), (fake, z), together=self.together)
         objective = self.objective
-        discriminator_terms = {"encoded": objective.real(encoded), "generated": objective.fake(generated)}
-        inferred, condition = code[:, : self.config.latent], code[:, self.config.latent :]  # a label has no slope
-        discriminator_terms |= self.r1(
-            update.iteration_number, shown, inferred, given=(condition,) if condition.shape[1] else ()
-        )
-        generator_terms = {"encoded": objective.as_fake(encoded), "generated": objective.as_real(generated)}
+        names = ("encoded", "generated")
+        if self.config.views.weight and self.config.views.stop_adversarial:
+            stopped = discriminate(
+                join, (real.detach(), code.detach()), (fake.detach(), z.detach()), together=self.together
+            )
+            discriminator_terms = objective.discriminator(*stopped, names)
+        else:
+            discriminator_terms = objective.discriminator(encoded, generated, names)
+        discriminator_terms |= self._penalties(update.iteration_number, (shown, code), (made, z))
+        generator_terms = objective.exchanged(encoded, generated, names)
+        if self.config.views.weight:
+            in_encoder = self.config.views.network == "encoder"
+            player_terms = generator_terms if in_encoder else discriminator_terms
+            player_terms["views"] = self.views(self._view_features if in_encoder else trunk, x)
         if self.config.matching_weight:
             discriminator_terms["matching"] = self.config.matching_weight * contrastive(self.matcher(real, code))
         if self.config.reconstruction_weight:
@@ -187,7 +224,7 @@ class BiGAN(Family):
 
     def callables(self) -> list[nn.Module]:
         discriminator = self.discriminator
-        more = [child for name, child in self.named_children() if name in ("matcher", "pair_discriminator")]
+        more = [child for name, child in self.named_children() if name in ("matcher", "pair_discriminator", "views")]
         networks = [
             self.generator,
             self.encoder,
@@ -202,6 +239,14 @@ class BiGAN(Family):
     def feature_networks(self) -> dict[str, Layers]:
         return {"encoder": self.encoder, "discriminator": self.discriminator.trunk}
 
+    def _penalties(self, iteration: int, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Return R1 and R2 at pairs of image and code; a label beside the code has no slope."""
+        terms: dict[str, Tensor] = {}
+        for penalty, (image, code) in ((self.r1, real), (self.r2, fake)):
+            z, condition = code[:, : self.config.latent], code[:, self.config.latent :]
+            terms |= penalty(iteration, image, z, given=(condition,) if condition.shape[1] else ())
+        return terms
+
     def _reconstruction(self, x: Tensor, rebuilt: Tensor, update: Update) -> tuple[dict[str, Tensor], Tensor]:
         """Return the second discriminator's terms, if it plays, and the term of encoder and generator (ALICE)."""
         if self.config.reconstruction == "explicit":
@@ -210,22 +255,48 @@ class BiGAN(Family):
         same = self.view(torch.cat([x, x], dim=1), progress)
         made = self.view(torch.cat([x, rebuilt], dim=1), progress)
         real, fake = discriminate(self.pair_discriminator, (same,), (made,), together=False)
-        discriminator_terms = {"same": objective.real(real), "rebuilt": objective.fake(fake)}
-        discriminator_terms |= {
-            f"pair_{name}": term for name, term in self.pair_r1(update.iteration_number, same).items()
-        }
-        return discriminator_terms, objective.as_real(fake)
+        penalties = self.pair_r1(update.iteration_number, same) | self.pair_r2(update.iteration_number, made)
+        discriminator_terms = objective.discriminator(real, fake, ("same", "rebuilt"))
+        discriminator_terms |= {f"pair_{name}": term for name, term in penalties.items()}
+        return discriminator_terms, objective.generator(fake, lambda: real)
+
+    def _norm(self) -> Literal["batch", "encoder", "none"]:
+        """Return the norm of plain encoders and generators."""
+        if self.config.norm == "group":
+            raise ConfigError("family.norm=group is for residual networks: set family.network=resnet, or another norm")
+        return self.config.norm or "batch"
+
+    def _build_resnet(self, config: Config, spec: ImageSpec) -> int:
+        shape, hidden = spec.shape, config.hidden or 256
+        if config.norm in ("batch", "encoder"):
+            raise ConfigError(
+                f"residual networks have no batch norm: leave family.norm={config.norm} out, or set family.norm=group"
+            )
+        norm: Literal["none", "group"] = "group" if config.norm == "group" else "none"
+        sizes: dict[str, Any] = {"width": config.width, "hidden": hidden}
+        self.generator: nn.Module = ResidualGenerator(self.prior.width, shape, norm=norm, **sizes)
+        self.encoder = residual_encoder(shape, config.latent, norm=norm, **sizes)
+        self.discriminator = JointDiscriminator(
+            residual_trunk(shape, **sizes),
+            hidden,
+            self.prior.width,
+            hidden=hidden,
+            code_hidden=hidden,
+            classes=self.named_classes,
+        )
+        return hidden
 
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
         shape, width, hidden, latent = spec.shape, config.width, config.hidden or 256, self.prior.width
-        std = 0.02 if config.norm == "batch" else None
+        norm_name = self._norm()
+        std = 0.02 if norm_name == "batch" else None
         normed: dict[str, Any] = {"width": width, "hidden": hidden, "norm": "batch", "std": 0.02}
         plain: dict[str, Any] = {"width": width, "hidden": hidden, "norm": "none"}
-        self.generator: nn.Module = ConvGenerator(latent, shape, **(normed if config.norm == "batch" else plain))
-        self.encoder = conv_encoder(shape, config.latent, **(plain if config.norm == "none" else normed))
-        if config.norm != "batch":
+        self.generator = ConvGenerator(latent, shape, **(normed if norm_name == "batch" else plain))
+        self.encoder = conv_encoder(shape, config.latent, **(plain if norm_name == "none" else normed))
+        if norm_name != "batch":
             initialise_he(self.generator, last=0.02)
-        if config.norm == "none":
+        if norm_name == "none":
             initialise_he(self.encoder, last=0.1)
         trunk = conv_trunk(shape, width=width, hidden=hidden if config.spectral else 0, std=std)
         features = hidden if config.spectral else trunk_width(shape, width=width)
@@ -239,15 +310,16 @@ class BiGAN(Family):
 
     def _build_mlp(self, config: Config, spec: ImageSpec) -> int:
         shape, hidden, latent = spec.shape, config.hidden or 1024, self.prior.width
+        norm_name = self._norm()
         norm: Norm = "none" if config.spectral else "batch-plain"
-        made: Norm = "batch-plain" if config.norm == "batch" else "none"
+        made: Norm = "batch-plain" if norm_name == "batch" else "none"
         self.generator = MLPGenerator(latent, shape, hidden=hidden, norm=made)
         self.encoder = mlp_encoder(
-            shape, config.latent, hidden=hidden, norm="none" if config.norm == "none" else "batch-plain"
+            shape, config.latent, hidden=hidden, norm="none" if norm_name == "none" else "batch-plain"
         )
-        if config.norm != "batch":
+        if norm_name != "batch":
             initialise_he(self.generator, last=0.02)
-        if config.norm == "none":
+        if norm_name == "none":
             initialise_he(self.encoder, last=0.1)
         self.discriminator = mlp_discriminator(shape, latent, hidden=hidden, norm=norm, classes=self.named_classes)
         return hidden

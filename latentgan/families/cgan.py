@@ -22,6 +22,7 @@ Koyama: cGANs with Projection Discriminator, ICLR 2018 (arXiv:1802.05637), eq. 3
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -46,8 +47,9 @@ from latentgan.networks.conditional import (
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk, trunk_width
 from latentgan.networks.discriminators import JointDiscriminator, discriminate
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
+from latentgan.networks.resnet import ResidualGenerator, need_plain_units, residual_trunk
 from latentgan.priors import ConditionRows, Part, Prior
-from latentgan.regularization import R1, View
+from latentgan.regularization import View, gradient_penalties
 
 
 class CGAN(Family):
@@ -71,8 +73,8 @@ class CGAN(Family):
         then contain the condition, so a probe on them tells nothing."""
         embedding: PositiveInt = 32
         """Width of the embedding of the condition (paper: a layer of 200 on y, of 50 in the discriminator)."""
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        """Convolutions sized to the image, or dense layers as in the paper."""
+        network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+        """Convolutions sized to the image, residual blocks of them, or dense layers as in the paper."""
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
@@ -135,7 +137,7 @@ class CGAN(Family):
         self.discriminator = self._discriminator(spec)
         if config.spectral:
             add_spectral_norm(self.discriminator)
-        self.r1 = R1(config, self.discriminator)
+        self.r1, self.r2 = gradient_penalties(config, self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
 
     @property
@@ -158,11 +160,11 @@ class CGAN(Family):
             with torch.no_grad():  # the discriminator alone moves
                 made = self.view(self.generator(self.codes(y)), progress)
             real, fake = discriminate(self.discriminator, (shown, y), (made, y), together=self.together)
-            penalty = self.r1(iteration, shown, given=(y,))
-            update(discriminator={"real": objective.real(real), "fake": objective.fake(fake), **penalty})
+            penalties = self.r1(iteration, shown, given=(y,)) | self.r2(iteration, made, given=(y,))
+            update(discriminator=objective.discriminator(real, fake) | penalties)
             update.note(discriminator_accuracy=objective.accuracy(real, fake))
         fooled = self.discriminator(self.view(self.generator(self.codes(y)), progress), y)
-        update(generator={"fake": objective.as_real(fooled)})
+        update(generator={"fake": objective.generator(fooled, lambda: self.discriminator(shown, y))})
 
     def with_condition(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images (n, c, h, w) and their condition y (n, K + a): one-hot labels, then attributes."""
@@ -210,6 +212,8 @@ class CGAN(Family):
         network: nn.Module
         if config.network == "mlp":
             network = MLPGenerator(code_width, spec.shape, hidden=config.hidden or 1024)
+        elif config.network == "resnet":
+            network = ResidualGenerator(code_width, spec.shape, width=config.width, hidden=0)
         else:
             network = ConvGenerator(code_width, spec.shape, width=config.width, hidden=0, std=0.02)
         return network if plain else EmbeddingGenerator(network, config.latent, self.condition_width, config.embedding)
@@ -224,10 +228,14 @@ class CGAN(Family):
             if config.condition == "projection":
                 return ProjectionDiscriminator(trunk, hidden, self.condition_width)
             return dense_discriminator(trunk, hidden, self.condition_width, embedding=embedding)
+        make_trunk: Callable[..., Layers] = conv_trunk
         norm: Norm = "none" if config.spectral else "batch"
         units |= {"width": config.width, "norm": norm, "std": 0.02}
+        if config.network == "resnet":
+            need_plain_units(config.maxout, config.dropout)
+            make_trunk, units = residual_trunk, {"width": config.width}
         if config.condition == "projection":
-            return ProjectionDiscriminator(conv_trunk(spec.shape, hidden=hidden, **units), hidden, self.condition_width)
+            return ProjectionDiscriminator(make_trunk(spec.shape, hidden=hidden, **units), hidden, self.condition_width)
         shape = (spec.channels + (embedding or self.condition_width), spec.height, spec.width)
         flat = trunk_width(shape, width=config.width)
-        return PlanesDiscriminator(conv_trunk(shape, **units), flat, self.condition_width, embedding=embedding)
+        return PlanesDiscriminator(make_trunk(shape, **units), flat, self.condition_width, embedding=embedding)

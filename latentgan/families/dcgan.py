@@ -17,6 +17,7 @@ from latentgan.families.gan import GAN
 from latentgan.networks.blocks import Norm
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk, trunk_width
 from latentgan.networks.discriminators import Discriminator
+from latentgan.networks.resnet import ResidualGenerator, need_plain_units, residual_trunk
 
 
 class DCGAN(GAN):
@@ -41,3 +42,12 @@ class DCGAN(GAN):
         trunk = conv_trunk(shape, width=width, norm=norm, std=0.02, **self.units())
         features = trunk_width(shape, width=width)
         return generator, Discriminator(trunk, features, kernels=self.config.minibatch_discrimination)
+
+    def build_residual(self, spec: ImageSpec) -> tuple[nn.Module, Discriminator]:
+        """Return generator and discriminator of residual blocks, for families that offer them."""
+        config, shape = self.config, spec.shape
+        need_plain_units(config.maxout, config.dropout, config.input_dropout)
+        generator = ResidualGenerator(config.latent, shape, width=config.width, hidden=0)
+        trunk = residual_trunk(shape, width=config.width)
+        features = trunk_width(shape, width=config.width)
+        return generator, Discriminator(trunk, features, kernels=config.minibatch_discrimination)

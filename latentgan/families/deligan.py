@@ -63,8 +63,8 @@ class DeLiGAN(DCGAN):
     """GAN with a learned mixture of Gaussians as its latent distribution (Gurumurthy et al. 2017, arXiv:1706.02071)."""
 
     class Config(DCGAN.Config):
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        """Convolutions sized to the image, or dense layers (`hidden`)."""
+        network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+        """Convolutions sized to the image, residual blocks of them, or dense layers (`hidden`)."""
         latent: PositiveInt = 30
         """Dimension of the code z (authors' code: 30 on MNIST, 2 on points)."""
         prior: Literal["uniform", "normal"] = "normal"
@@ -107,6 +107,8 @@ class DeLiGAN(DCGAN):
 
     def build(self, spec: ImageSpec) -> tuple[nn.Module, Discriminator]:
         """Return generator and discriminator."""
+        if self.config.network == "resnet":
+            return self.build_residual(spec)
         return super().build(spec) if self.config.network == "dcgan" else super(DCGAN, self).build(spec)
 
     def step(self, batches: Batches, update: Update) -> None:
@@ -118,15 +120,16 @@ class DeLiGAN(DCGAN):
         rule = Balance.read(self.balance)
         rule.adjust()
         for _ in range(MOVES):
-            fake = self.discriminator(self.view(self.generator(self.prior.sample(len(x))), progress))
-            generator_terms = objective.as_real(fake)
+            made = self.view(self.generator(self.prior.sample(len(x))), progress)
+            fake = self.discriminator(made)
+            generator_terms = objective.generator(fake, lambda: self.discriminator(self.view(x, progress)))
             if rule.generator_moves(float(generator_terms.detach())):
                 update(generator={"fake": generator_terms, **self.prior.terms()})
                 continue
             shown = self.view(x, progress)
             real = self.discriminator(shown)
-            penalty = self.r1(update.iteration_number, shown)
-            update(discriminator={"real": objective.real(real), "fake": objective.fake(fake), **penalty})
+            penalties = self.r1(update.iteration_number, shown) | self.r2(update.iteration_number, made)
+            update(discriminator=objective.discriminator(real, fake) | penalties)
             update.note(discriminator_accuracy=objective.accuracy(real, fake))
         update.note(threshold=rule.threshold)
         self.balance.copy_(torch.tensor([rule.threshold, rule.generator, rule.discriminator]))

@@ -27,7 +27,7 @@ from latentgan.networks.discriminators import Discriminator, discriminate
 from latentgan.networks.minibatch import REFERENCE, Referenced
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.regularization import R1, View
+from latentgan.regularization import View, gradient_penalties
 
 
 class GAN(Family):
@@ -82,7 +82,7 @@ class GAN(Family):
             self.generator = Referenced(self.generator, self.prior.sample(REFERENCE))
         if config.spectral:
             add_spectral_norm(self.discriminator)
-        self.r1 = R1(config, self.discriminator)
+        self.r1, self.r2 = gradient_penalties(config, self.discriminator)
         self.together = not has_batch_statistics(self.discriminator)
 
     def build(self, spec: ImageSpec) -> tuple[nn.Module, Discriminator]:
@@ -115,7 +115,7 @@ class GAN(Family):
                 made = self.view(self.generator(self.prior.sample(len(x))), progress)
             real, fake = discriminate(self.discriminator, (shown,), (made,), together=self.together)
             update(
-                discriminator={"real": objective.real(real), "fake": objective.fake(fake), **self.r1(iteration, shown)}
+                discriminator=objective.discriminator(real, fake) | self.r1(iteration, shown) | self.r2(iteration, made)
             )
             update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
         made = self.view(self.generator(self.prior.sample(len(x))), progress)
@@ -127,8 +127,10 @@ class GAN(Family):
         if loss == "feature-matching":
             real, fake = discriminate(self.discriminator.trunk, (shown,), (made,), together=False)
             return {"matching": feature_matching(real, fake)}
-        minimax = loss == "minimax" and self.config.objective == "bce"
-        return {"fake": (minimax_generator if minimax else self.objective.as_real)(self.discriminator(made))}
+        fake = self.discriminator(made)
+        if loss == "minimax" and self.config.objective == "bce":
+            return {"fake": minimax_generator(fake)}
+        return {"fake": self.objective.generator(fake, lambda: self.discriminator(shown))}
 
     def decode(self, z: Tensor) -> Tensor:
         """z: (n, latent) → images (n, c, h, w) in [-1, 1]."""

@@ -32,9 +32,10 @@ from latentgan.networks.blocks import Layers, add_spectral_norm, initialise, ini
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
 from latentgan.networks.discriminators import ClassDiscriminator
 from latentgan.networks.mlp import MLPGenerator, dense_trunk
+from latentgan.networks.resnet import ResidualBlock, ResidualGenerator, residual_trunk
 from latentgan.networks.weight_norm import add_weight_norm, initialise_from_data, noisy
 from latentgan.priors import Part, Prior
-from latentgan.regularization import R1, View
+from latentgan.regularization import View, gradient_penalties
 
 INITIALISATION_IMAGES = 500
 """Images that the data-dependent start looks at, as many as in the authors' code."""
@@ -46,8 +47,8 @@ class ImprovedGAN(Family):
     class Config(AdversarialConfig):
         latent: PositiveInt = 100
         """Dimension of the code z, U(-1, 1) (paper: 100, from 0 to 1, which a linear layer maps to the same)."""
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        """Convolutions sized to the image, or the paper's permutation-invariant MLP."""
+        network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+        """Convolutions sized to the image, residual blocks of them, or the paper's permutation-invariant MLP."""
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
@@ -90,7 +91,7 @@ class ImprovedGAN(Family):
         else:
             add_weight_norm(self.discriminator.trunk, learned=False)
             add_weight_norm(self.discriminator.logit, learned=True)
-        self.r1 = R1(config, self.discriminator)
+        self.r1, self.r2 = gradient_penalties(config, self.discriminator)
 
     @property
     def uses_labels(self) -> bool:
@@ -118,17 +119,15 @@ class ImprovedGAN(Family):
         real, fake = logits[:n].logsumexp(1), logits[n : 2 * n].logsumexp(1)
         error = cross_entropy(logits[2 * n :], labelled.label)
         discriminator_terms = {
-            "real": objective.real(real),
-            "fake": objective.fake(fake),
+            **objective.discriminator(real, fake),
             "class": self.config.class_weight * error,
         }
         if self.config.generator_loss == "feature-matching":
             generator_terms = {"matching": feature_matching(features[:n], features[n : 2 * n])}
         else:
-            generator_terms = {"fake": objective.as_real(fake)}
-        update(
-            discriminator={**discriminator_terms, **self.r1(update.iteration_number, shown)}, generator=generator_terms
-        )
+            generator_terms = {"fake": objective.generator(fake, lambda: real)}
+        penalties = self.r1(update.iteration_number, shown) | self.r2(update.iteration_number, made)
+        update(discriminator=discriminator_terms | penalties, generator=generator_terms)
         update.note(
             discriminator_accuracy=objective.accuracy(real, fake),
             labelled_accuracy=(logits[2 * n :].argmax(1) == labelled.label).float().mean(),
@@ -167,6 +166,13 @@ class ImprovedGAN(Family):
             )
             return dense_trunk(shape, config.layers), config.layers[-1]
         hidden = config.hidden or 256
+        if config.network == "resnet":
+            self.generator = ResidualGenerator(config.latent, shape, width=config.width, hidden=hidden)
+            trunk = residual_trunk(shape, width=config.width, hidden=hidden)
+            for block in trunk.modules():
+                if isinstance(block, ResidualBlock):  # weight norm has no direction to start from at zero
+                    nn.init.kaiming_normal_(block.conv2.weight, a=0.2)
+            return trunk, hidden
         self.generator = ConvGenerator(config.latent, shape, width=config.width, hidden=hidden, std=0.02)
         trunk = conv_trunk(shape, width=config.width, hidden=hidden)
         initialise_he(trunk, last=0.05)

@@ -11,6 +11,8 @@ Ji et al.: Invariant Information Clustering, ICCV 2019 (arXiv:1807.06653), eq. 3
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -25,8 +27,9 @@ from latentgan.losses import Objective, categorical_information, gaussian_error,
 from latentgan.networks.blocks import Layers, Norm, add_spectral_norm, dense, initialise
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
 from latentgan.networks.discriminators import Discriminator, discriminate
+from latentgan.networks.resnet import ResidualGenerator, residual_trunk
 from latentgan.priors import MixtureConfig, Part, Prior
-from latentgan.regularization import R1, View
+from latentgan.regularization import View, gradient_penalties
 
 
 class InfoGAN(Family):
@@ -43,6 +46,8 @@ class InfoGAN(Family):
         """Number of classes of each categorical part (paper: one of 10 on MNIST)."""
         continuous: NonNegativeInt = 2
         """Number of continuous codes, U(-1, 1) (paper: 2 on MNIST)."""
+        network: Literal["dcgan", "resnet"] = "dcgan"
+        """Convolutions sized to the image (dcgan), or residual blocks of them (resnet)."""
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many (paper: 64)."""
         hidden: PositiveInt = 256
@@ -89,15 +94,21 @@ class InfoGAN(Family):
             )
         shape = spec.shape
         norm: Norm = "none" if config.spectral else "batch"
-        self.generator = ConvGenerator(self.prior.width, shape, width=config.width, hidden=config.hidden, std=0.02)
-        trunk = conv_trunk(
-            shape, width=config.width, hidden=config.hidden, norm=norm, std=None if config.spectral else 0.02
-        )
+        if config.network == "resnet":
+            norm = "none"
+            self.generator: nn.Module = ResidualGenerator(
+                self.prior.width, shape, width=config.width, hidden=config.hidden
+            )
+            trunk = residual_trunk(shape, width=config.width, hidden=config.hidden)
+        else:
+            self.generator = ConvGenerator(self.prior.width, shape, width=config.width, hidden=config.hidden, std=0.02)
+            std = None if config.spectral else 0.02
+            trunk = conv_trunk(shape, width=config.width, hidden=config.hidden, norm=norm, std=std)
         self.discriminator = Discriminator(trunk, config.hidden)
         self.recogniser = _recogniser(config, sum(part.width for part in parts[1:]), norm)
         if config.spectral:
             add_spectral_norm(self.discriminator)
-        self.r1 = R1(config, self.discriminator)
+        self.r1, self.r2 = gradient_penalties(config, self.discriminator)
 
     def players(self) -> dict[str, Player]:
         discriminators = {"discriminator": self.discriminator, "recogniser": self.recogniser}
@@ -112,12 +123,12 @@ class InfoGAN(Family):
         z = self.prior.sample(len(x))
         image, trunk, logit = self.generator(z), self.discriminator.trunk, self.discriminator.logit
         progress = update.progress
-        shown = self.view(x, progress)
-        real_features, generated_features = discriminate(trunk, (shown,), (self.view(image, progress),), together=False)
+        shown, made = self.view(x, progress), self.view(image, progress)
+        real_features, generated_features = discriminate(trunk, (shown,), (made,), together=False)
         real, fake = logit(real_features).squeeze(1), logit(generated_features).squeeze(1)
         information = self._information(self.recogniser(generated_features), z, update)
-        discriminator_terms = {"real": objective.real(real), "fake": objective.fake(fake), **information}
-        discriminator_terms |= self.r1(update.iteration_number, shown)
+        discriminator_terms = objective.discriminator(real, fake) | information
+        discriminator_terms |= self.r1(update.iteration_number, shown) | self.r2(update.iteration_number, made)
         if weight:
             views = self.recogniser(real_features), self.recogniser(trunk(self.view(x, progress)))
             balance, columns = self.config.consistency_balance, self._columns("categorical")
@@ -125,7 +136,7 @@ class InfoGAN(Family):
             discriminator_terms["consistency"] = -weight * torch.stack(shared).sum()
         update(
             discriminator=discriminator_terms,
-            generator={"fake": objective.as_real(fake), **information, **self.prior.terms()},
+            generator={"fake": objective.generator(fake, lambda: real), **information, **self.prior.terms()},
         )
         update.note(discriminator_accuracy=self.objective.accuracy(real, fake))
 

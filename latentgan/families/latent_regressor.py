@@ -33,6 +33,7 @@ from latentgan.losses import gaussian_error
 from latentgan.networks.blocks import Layers
 from latentgan.networks.dcgan import conv_encoder
 from latentgan.networks.mlp import mlp_encoder
+from latentgan.networks.resnet import residual_encoder
 from latentgan.priors import Part
 
 
@@ -49,8 +50,8 @@ class LatentRegressor(Family):
         generator_weight: NotNegative = 0.25
         """Weight of the regression in the generator's objective: 0.25 is the paper's joint latent regressor, 0 its
         latent regressor. The authors found 1 to be degenerate."""
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        """The encoder's: convolutions sized to the image, or the authors' permutation-invariant MLP."""
+        network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+        """The encoder's: convolutions sized to the image, residual blocks, or the authors' MLP."""
         width: PositiveInt = 32
         """Channels of the encoder's first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
@@ -91,6 +92,8 @@ class LatentRegressor(Family):
         latent, shape, hidden = self.prior.width, spec.shape, config.hidden
         if config.network == "mlp":
             self.encoder = mlp_encoder(shape, latent, hidden=hidden or 1024)
+        elif config.network == "resnet":
+            self.encoder = residual_encoder(shape, latent, width=config.width, hidden=hidden or 256)
         else:
             self.encoder = conv_encoder(shape, latent, width=config.width, hidden=hidden or 256, norm="batch", std=0.02)
 

@@ -48,8 +48,8 @@ class VAE(Family):
         drawn anew at each iteration; none, u itself."""
         kl_warmup: Share = 0.0
         """Share of the run over which the weight of the divergence rises from 0 to 1."""
-        network: Literal["dcgan", "mlp"] = "dcgan"
-        """Convolutions sized to the image, or two dense layers each."""
+        network: Literal["dcgan", "resnet", "mlp"] = "dcgan"
+        """Convolutions sized to the image, residual blocks of them, or two dense layers each."""
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None

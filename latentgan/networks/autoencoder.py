@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from latentgan.networks.blocks import Layers, Norm, dense, initialise_he
 from latentgan.networks.dcgan import ConvGenerator, conv_trunk
 from latentgan.networks.mlp import MLPGenerator, mlp_trunk
+from latentgan.networks.resnet import ResidualGenerator, residual_trunk
 
 
 def autoencoder(
-    network: Literal["dcgan", "mlp"],
+    network: Literal["dcgan", "resnet", "mlp"],
     shape: tuple[int, int, int],
     latent: int,
     *,
@@ -30,12 +31,12 @@ def autoencoder(
     The decoder has no norms: batch statistics would differ between codes of images and draws from the prior.
 
     Args:
-        network: convolutions sized to the image, or two dense layers each, as in the paper.
+        network: convolutions sized to the image, residual blocks of them, or two dense layers each, as in the paper.
         shape: (c, h, w) of an image.
         latent: width of the code.
         width: channels of the first convolution.
-        hidden: width of the dense layers; None is 256 for dcgan and the paper's 1000 for mlp.
-        norm: of every layer of the trunk but the first.
+        hidden: width of the dense layers; None is 256 for convolutions and the paper's 1000 for mlp.
+        norm: of every layer of the trunk but the first; residual blocks have group norm in place of any other.
         squash: whether the decoder gives images; without it, that of which tanh is the image.
     """
     decoder: nn.Module
@@ -45,11 +46,16 @@ def autoencoder(
             mlp_trunk(shape, hidden=hidden, norm=norm),
             MLPGenerator(latent, shape, hidden=hidden, norm="none", squash=squash),
         )
+        initialise_he(decoder, last=0.02)
+    elif network == "resnet":
+        hidden = hidden or 256
+        trunk = residual_trunk(shape, width=width, hidden=hidden, norm="none" if norm == "none" else "group")
+        decoder = ResidualGenerator(latent, shape, width=width, hidden=hidden, squash=squash)
     else:
         hidden = hidden or 256
         trunk = conv_trunk(shape, width=width, hidden=hidden, norm=norm)
         decoder = ConvGenerator(latent, shape, width=width, hidden=hidden, norm="none", squash=squash)
-    initialise_he(decoder, last=0.02)
+        initialise_he(decoder, last=0.02)
     return trunk, decoder, hidden
 
 

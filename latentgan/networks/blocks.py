@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -175,18 +175,30 @@ def initialise(network: nn.Module, std: float = 0.02) -> None:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
-def initialise_he(network: nn.Module, *, last: float) -> None:
-    """Draw weights from N(0, 2 / (1.04 · fan in)), zero biases, and the last layer's weights from N(0, last²).
+def initialise_he(network: nn.Module, *, last: float | None) -> None:
+    """Draw weights from N(0, 2 / (1.04 · fan in)), zero biases, and the last layer's weights from N(0, last²) if given.
 
     Without batch norm this keeps the scale of activations through LeakyReLU 0.2 (He et al. 2015, arXiv:1502.01852,
-    eq. 15); the last layer starts small, so that tanh is not saturated.
+    eq. 15); the last layer starts small, so that tanh is not saturated. Residual blocks start as the identity.
     """
     layers = [m for m in network.modules() if isinstance(m, Affine)]
     for layer in layers:
         nn.init.kaiming_normal_(layer.weight, a=0.2, nonlinearity="leaky_relu")
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-    nn.init.normal_(layers[-1].weight, 0.0, last)
+    for module in network.modules():
+        if isinstance(module, StartsAsIdentity):
+            module.start_as_identity()
+    if last is not None:
+        nn.init.normal_(layers[-1].weight, 0.0, last)
+
+
+@runtime_checkable
+class StartsAsIdentity(Protocol):
+    """Blocks x + F(x) that begin with F(x) = 0."""
+
+    def start_as_identity(self) -> None:
+        """Set the last weights of F to zero."""
 
 
 def add_spectral_norm(network: nn.Module) -> None:

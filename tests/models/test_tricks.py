@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from latentgan import from_arrays
+from latentgan.augmentation import random_affine
 from latentgan.config import AdversarialConfig, AugmentConfig
 from latentgan.data.batches import Batches
 from latentgan.errors import ConfigError
 from latentgan.families.base import Family, configure, family_names, load_family
 from latentgan.game import Update
-from latentgan.regularization import R1, View, random_affine, squared_gradients
+from latentgan.regularization import R1, View, squared_gradients
 from latentgan.training.loop import iterations
 
 SMALL = {"latent": 4, "width": 4, "hidden": 16, "noise": 3, "minibatch_discrimination": 0}

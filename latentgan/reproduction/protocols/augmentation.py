@@ -27,6 +27,7 @@ import torch
 
 from analysis.base.statistics import Interval
 from analysis.probes.few_labels import draws_and_rows, paired_draws_and_rows
+from latentgan.augmentation import Augmentation
 from latentgan.config import AugmentConfig
 from latentgan.data.source import ImageSource
 from latentgan.data.tensors import from_model
@@ -35,7 +36,6 @@ from latentgan.evaluation.classifiers import Classifier, few_label_hits
 from latentgan.evaluation.supervised_baselines import mixed, set_of
 from latentgan.inference.generate_dataset import Plan, selected_images
 from latentgan.inference.numpy_model import NumpyModel
-from latentgan.regularization import Augmentation
 from latentgan.reproduction.protocols.base import Headline, Job, Outcome, Protocol, Recipe
 from latentgan.reproduction.protocols.few_labels import affine_maps, labelled_images
 from latentgan.training.toy_loop import play
