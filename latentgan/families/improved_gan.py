@@ -170,8 +170,8 @@ class ImprovedGAN(Family):
             self.generator = ResidualGenerator(config.latent, shape, width=config.width, hidden=hidden)
             trunk = residual_trunk(shape, width=config.width, hidden=hidden)
             for block in trunk.modules():
-                if isinstance(block, ResidualBlock):  # weight norm has no direction to start from at zero
-                    nn.init.kaiming_normal_(block.conv2.weight, a=0.2)
+                if isinstance(block, ResidualBlock):
+                    block.start_at_random()  # weight norm has no direction to start from at zero
             return trunk, hidden
         self.generator = ConvGenerator(config.latent, shape, width=config.width, hidden=hidden, std=0.02)
         trunk = conv_trunk(shape, width=config.width, hidden=hidden)

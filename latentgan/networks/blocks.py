@@ -200,10 +200,18 @@ class StartsAsIdentity(Protocol):
     def start_as_identity(self) -> None:
         """Set the last weights of F to zero."""
 
+    def start_at_random(self) -> None:
+        """Draw the last weights of F, for norms that divide a weight by its size."""
+
 
 def add_spectral_norm(network: nn.Module) -> None:
-    """Divide every weight of `network` by its largest singular value (Miyato et al. 2018, arXiv:1802.05957)."""
+    """Divide every weight of `network` by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
+
+    Residual blocks then start at random: a weight of zero cannot be divided by its size.
+    """
     for module in list(network.modules()):
+        if isinstance(module, StartsAsIdentity):
+            module.start_at_random()
         if isinstance(module, Affine):
             spectral_norm(module)
 

@@ -68,6 +68,10 @@ class ResidualBlock(nn.Module):
         """Set the last convolution to zero: F(x) = 0."""
         nn.init.zeros_(self.conv2.weight)
 
+    def start_at_random(self) -> None:
+        """Draw the last convolution by He's rule, for norms that divide a weight by its size."""
+        nn.init.kaiming_normal_(self.conv2.weight, a=0.2, nonlinearity="leaky_relu")
+
 
 class ResidualGenerator(nn.Module):
     """z → dense → blocks that double the resolution → tanh image, the trunk's mirror.

@@ -162,3 +162,24 @@ def _adversarial(terms: dict[str, Tensor]) -> dict[str, float]:
 def _images() -> ImageSource:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     return from_arrays(pixels, np.arange(40) % 3, split=["train"] * 40)
+
+
+def dirac_gan(device: torch.device) -> Checks:
+    """Real data at 0, a generator at θ, d(x) = ψx: R1 and R2 lead the relativistic game to θ = ψ = 0."""
+    objective = losses.Objective("relativistic")
+    theta, psi = (torch.tensor([1.0], device=device, requires_grad=True) for _ in range(2))
+    for _ in range(1000):
+        (term,) = objective.discriminator(psi * 0, psi * theta.detach()).values()
+        (slope,) = torch.autograd.grad(term + psi.square().sum(), psi)  # γ/2 ψ² at either side, γ = 1
+        push = objective.generator(psi.detach() * theta, lambda: torch.zeros(1, device=device))
+        (pushed,) = torch.autograd.grad(push, theta)
+        with torch.no_grad():
+            psi -= 0.05 * slope
+            theta -= 0.05 * pushed
+    yield Check(
+        name="Dirac-GAN, relativistic with R1 and R2: distance from the equilibrium after 1,000 steps",
+        source="Mescheder et al. 2018, lemma 2.1; Huang et al. 2024, prop. 1",
+        value=math.hypot(float(theta.detach()), float(psi.detach())),
+        expected=0.0,
+        tolerance=1e-2,
+    )

@@ -207,3 +207,49 @@ def _slope(term: Callable[[Tensor], Tensor], at: float, device: torch.device) ->
     logit = torch.tensor([at], device=device, requires_grad=True)
     (slope,) = torch.autograd.grad(term(logit), logit)
     return float(slope)
+
+
+HUANG = "Huang et al. 2024, eq. 2"
+
+
+def relativistic(device: torch.device) -> Checks:
+    """Pairs of real and fake: what is best on two points, and at the equilibrium."""
+    objective = losses.Objective("relativistic")
+    a, b = 0.3, 0.6  # of the first point among reals and among fakes: of 100 pairs 18, 12, 42 and 28
+    places = torch.tensor([[0, 0]] * 18 + [[0, 1]] * 12 + [[1, 0]] * 42 + [[1, 1]] * 28, device=device)
+    d = torch.zeros(2, device=device, requires_grad=True)
+    solver = torch.optim.LBFGS([d], max_iter=100, tolerance_grad=1e-9, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        (term,) = objective.discriminator(d[places[:, 0]], d[places[:, 1]]).values()
+        term.backward()  # type: ignore[no-untyped-call]
+        return term
+
+    solver.step(closure)  # type: ignore[no-untyped-call]
+    yield Check(
+        name="relativistic: best difference of two points' logits",
+        source="log p₁/q₁ − log p₂/q₂",
+        value=float((d[0] - d[1]).detach()),
+        expected=math.log(a / b) - math.log((1 - a) / (1 - b)),
+        tolerance=1e-3,
+    )
+    alike = torch.linspace(-2, 2, 5, device=device)
+    (value,) = objective.discriminator(alike, alike).values()
+    yield Check(
+        name="relativistic: term where every pair is alike, log 2",
+        source=HUANG,
+        value=float(value),
+        expected=math.log(2),
+        tolerance=1e-6,
+    )
+    real, fake = alike.clone().requires_grad_(), alike.flip(0).requires_grad_()
+    (swapped,) = objective.exchanged(real, fake).values()
+    slopes = torch.autograd.grad(swapped, (real, fake))
+    yield Check(
+        name="relativistic: slopes of a player who makes both sides add up to 0",
+        source=HUANG,
+        value=float((slopes[0] + slopes[1]).abs().max()),
+        expected=0.0,
+        tolerance=1e-7,
+    )
