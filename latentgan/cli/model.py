@@ -49,6 +49,19 @@ def encode(
     baselines: Annotated[
         bool, typer.Option(help="Also the untrained network's codes and features, and the pixels.")
     ] = True,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="An encoder beside: onnx:FILE, torchscript:FILE or timm:NAME; may be repeated."),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Safetensors of a timm model.")] = None,
+    with_size: Annotated[
+        int | None,
+        typer.Option(min=8, max=2048, help="Pixels a side that such an encoder takes, where it does not say."),
+    ] = None,
+    normalisation: Annotated[
+        Literal["imagenet", "clip", "half", "none"],
+        typer.Option(help="Mean and deviation of the pixels that such an encoder was trained on; none: 0 to 1."),
+    ] = "imagenet",
     device: Device = "auto",
     family: FamilyOption = None,
     attributes: Attributes = None,
@@ -62,9 +75,11 @@ def encode(
 ) -> None:
     """Write the table of codes: one row an image, readable with pandas.read_parquet.
 
-    Without --data the run's own images are encoded. An interrupted encode goes on where it stopped.
+    Without --data the run's own images are encoded. An interrupted encode goes on where it stopped. --with adds the
+    features of a foundation model from a file of yours, which analyses then show as one more representation.
 
         latentgan encode runs/mnist --out mnist.parquet --features discriminator.conv2
+        latentgan encode runs/faces --out faces.parquet --with onnx:dinov2.onnx
     """
     from latentgan.inference import stages
 
@@ -78,6 +93,10 @@ def encode(
         features=features,
         pool=pool,
         baselines=baselines,
+        foreign=with_ or (),
+        weights=weights,
+        side=with_size,
+        normalisation=normalisation,
         device=device,
         family=family,
         command=command_line(),

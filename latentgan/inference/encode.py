@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from analysis.io.writing import check_outputs, made_for
 from latentgan.data.leakage import mark_training_images
 from latentgan.data.source import ImageSource
 from latentgan.errors import ConfigError
+from latentgan.inference.foreign import PREFIX, ForeignEncoder
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.inference.table_writer import Columns, Parts, attribute_columns, make_table
 from latentgan.inference.thumbnails import pixel_shape
@@ -60,6 +61,7 @@ def encode_table(
     out: str | Path,
     plan: Plan | None = None,
     *,
+    foreign: Sequence[ForeignEncoder] = (),
     device: str = "auto",
     family: str | None = None,
     command: str = "",
@@ -73,6 +75,7 @@ def encode_table(
         source: the images; of the model's size.
         out: the Parquet file.
         plan: columns; by default the last layer of every feature network, and the baselines.
+        foreign: encoders of other people's making, see `open_foreign`, each a further column.
         device: where the networks run.
         family: a foreign family "module:Class" must be named again.
         command: what the user typed, for the records.
@@ -98,9 +101,11 @@ def encode_table(
         note(line)
     source = marked_source
     metadata = describe(models[""], source, plan, run, command, out=out)
+    if foreign:
+        metadata["foreign"] = [encoder.about for encoder in foreign]
     parts = Parts(out, metadata, _plan_key(metadata, source))
     with write_failures(out, "run the same command again to go on"), made_for(out), parts:
-        _encode_rows(models, source, plan, parts, advance)
+        _encode_rows(models, foreign, source, plan, parts, advance)
         parts.join(len(source))
     return out
 
@@ -217,6 +222,7 @@ def _n_labels_used(model: NumpyModel, source: ImageSource) -> int:
 
 def _encode_rows(
     models: Mapping[str, NumpyModel],
+    foreign: Sequence[ForeignEncoder],
     source: ImageSource,
     plan: Plan,
     parts: Parts,
@@ -229,9 +235,11 @@ def _encode_rows(
         parts.write(int(rows[0]), make_table(source, rows, columns, attributes, pixels=plan.baselines))
 
     with ExitStack() as stack:
-        taps = {
+        taps: dict[str, Callable[[torch.Tensor], Mapping[str, torch.Tensor]]] = {
             prefix: stack.enter_context(model.tap(plan.features, pool=plan.pool)) for prefix, model in models.items()
         }
+        if foreign:
+            taps[PREFIX] = lambda x: {encoder.name: encoder(x) for encoder in foreign}
         writer = stack.enter_context(ThreadPoolExecutor(1))
         workers = stack.enter_context(_workers(models[""].device))
         written: deque[Future[None]] = deque()

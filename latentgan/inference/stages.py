@@ -15,8 +15,10 @@ from analysis.io.reading import parse_json, validated
 from analysis.io.writing import Writing, check_outputs, png_bytes
 from latentgan.console import bar, say
 from latentgan.data.source import ImageSource
+from latentgan.devices import pick_device
 from latentgan.errors import ConfigError
 from latentgan.inference.encode import Plan, default_features, encode_table, fitting_images
+from latentgan.inference.foreign import Normalisation, open_all_foreign
 from latentgan.inference.image_files import check_folder, load_images, picture, read_files
 from latentgan.inference.numpy_model import NumpyModel
 from latentgan.io.writing import write_failures
@@ -35,6 +37,10 @@ def encode(
     features: Sequence[str] | None = None,
     pool: int = 4,
     baselines: bool = True,
+    foreign: Sequence[str] = (),
+    weights: Path | None = None,
+    side: int | None = None,
+    normalisation: Normalisation = "imagenet",
     device: str = "auto",
     family: str | None = None,
     command: str = "",
@@ -49,16 +55,22 @@ def encode(
         features: names of layers, "network.layer"; ("none",) gives none.
         pool: cells a side to which convolutional layers are max-pooled; 0 keeps them whole.
         baselines: whether to write the baselines' columns.
+        foreign: encoders of other people's making, as `open_foreign` takes them.
+        weights: safetensors of a timm model.
+        side: pixels a side that they take, where they do not say it.
+        normalisation: of the pixels that they are given.
         device: where the networks run.
         family: a foreign family "module:Class" must be named again.
         command: what the user typed, for the records.
     """
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out} should end in .parquet")
+    encoders = open_all_foreign(foreign, weights, side, normalisation, pick_device(device))
     model = NumpyModel.load(run, device=device, family=family)
     read = {**model.about.get("data", {}), **(options or {}), **({} if data is None else {"source": data})}
     named = [str(read.get(key) or "") for key in ("source", "attributes", "mirror")]
-    inputs: list[Path | str | None] = [*named, named[0].partition("=")[2], run]  # mnist=FOLDER
+    files = [spec.partition(":")[2] for spec in foreign]
+    inputs: list[Path | str | None] = [*named, named[0].partition("=")[2], run, weights, *files]  # mnist=FOLDER
     check_outputs([out], "codes", inputs=inputs, error=ConfigError)
     source = load_as_split(model.about, data, options or {})
     for line in source.notes:
@@ -69,7 +81,16 @@ def encode(
     plan = Plan(() if names == ("none",) else names, pool, baselines)
     with bar(f"encode {source.name}", len(source)) as advance:
         return encode_table(
-            run, source, out, plan, device=device, family=family, command=command, advance=advance, note=say
+            run,
+            source,
+            out,
+            plan,
+            foreign=encoders,
+            device=device,
+            family=family,
+            command=command,
+            advance=advance,
+            note=say,
         )
 
 
