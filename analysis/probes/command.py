@@ -30,8 +30,18 @@ SaveProbe = Annotated[
 ]
 
 
+Search = Annotated[
+    bool,
+    typer.Option(
+        "--search", help="Try every column, scale and C, choose on validation rows, and say what choosing is worth."
+    ),
+]
+
+
 @table_command("probes")
-def probe(job: Job, protocol: ProtocolName = None, save: SaveProbe = None, k: Neighbours = 1) -> None:
+def probe(
+    job: Job, protocol: ProtocolName = None, save: SaveProbe = None, k: Neighbours = 1, search: Search = False
+) -> None:
     """How much of the labels and attributes a simple classifier finds in the codes.
 
     Linear probes (logistic, L2-SVM), k-NN, and ridge regression for numbers, trained on train rows and
@@ -46,15 +56,21 @@ def probe(job: Job, protocol: ProtocolName = None, save: SaveProbe = None, k: Ne
 
         latentgan probe codes.parquet --protocol dcgan-svm-4x4
 
+    --search tries every layer and pooling of the table (`encode --features NETWORK.LAYER.mean2` adds one) at two scales
+    and several C. The best on validation rows is chosen, for the model's columns and for each kind of baseline alike,
+    and nested choice shows by how much such a choice flatters itself.
+
+        latentgan probe codes.parquet --search --out results
+
     --save keeps one fitted logistic probe, of the code or of the column that --code names, and does only that;
     `classify` names images with it.
 
         latentgan probe codes.parquet --code discriminator.dense1 --save probe.npz
     """
     if save is None:
-        return job.run(decodes=False, neighbours=k, protocol=protocol or "")
-    if protocol or job.out:
-        raise AnalysisError("--save fits one logistic probe and nothing else: leave out --protocol and --out")
+        return job.run(decodes=False, neighbours=k, protocol=protocol or "", search=search)
+    if protocol or job.out or search:
+        raise AnalysisError("--save fits one logistic probe and nothing else: leave out --protocol, --search and --out")
     from .saved_probe import fit_probe
 
     fitted = fit_probe(job.open(job.table), job.options())

@@ -42,6 +42,7 @@ from ..base.pca import PCA, fit_pca
 from ..base.predictors import Predictor, shares_of_votes, softmax
 from ..base.statistics import Interval, bootstrap, mean_interval, proportion, r2_score
 from ..errors import AnalysisError
+from .grid import GridSearch
 
 SHUFFLES = 10  # shuffles of the targets behind the chance level
 
@@ -204,6 +205,8 @@ class ProbeTable:
     """What was left out and why."""
     n_labels_used: int = 0
     """Labels that the networks themselves were trained with."""
+    search: GridSearch | None = None
+    """The grid of settings, where one was asked for."""
 
     def shown_rows(self) -> Ints:
         """Rows of the table whose images a report shows for this result, ascending."""

@@ -15,12 +15,14 @@ from ..base.pca import SAMPLE, Components, most_components
 from ..base.statistics import Interval, mean_interval
 from ..errors import AnalysisError
 from ..table.embeddings import Embeddings
-from ..table.representations import Representation
+from ..table.representations import Representation, representations
 from ..table.selection import draw_sample
 from ..table.study_options import Options, Progress, silent
 from .few_labels import VALIDATION, Setting, draw_labels, draws_and_rows, few_label_accuracy, label_counts, read_draws
+from .grid import GridSearch
 from .linear_probe import PROTOCOL, SEARCH, WIDEST, Probe, ProbeTable, linear_probe
 from .protocols import DRAWS, Pixels, each_beside_its_width, find_protocol
+from .search import search_probes
 from .targets import find_targets, rows_with_values
 
 SHUFFLED = 5  # draws that are also fitted with their labels shuffled
@@ -45,6 +47,7 @@ def study(
     draws: int = 20,
     neighbours: int = 1,
     protocol: str = "",
+    search: bool = False,
 ) -> ProbeTable:
     """Probe every representation for the label, then for each attribute.
 
@@ -57,7 +60,10 @@ def study(
         draws: of labels, where a protocol draws them.
         neighbours: k of the k-NN probe.
         protocol: a named protocol, see `protocols`; "" probes every column by `methods`.
+        search: also try every layer, pooling, scale and C for the label, see `search_probes`.
     """
+    if search and protocol:
+        raise AnalysisError(f"--search chooses settings, which --protocol {protocol} has of its own: give one of them")
     options = _Options(**vars(options), methods=methods, draws=draws, neighbours=neighbours)
     rng = options.rng("probes")
     sample = draw_sample(table, options, validation_rows=SEARCH)
@@ -94,7 +100,23 @@ def study(
         protocol=protocol,
         notes=tuple(notes),
         n_labels_used=table.n_labels_used,
+        search=_search(table, targets[0], sample.parts, options, progress) if search else None,
     )
+
+
+def _search(
+    table: Embeddings, column: Column, parts: Sequence[Ints], options: Options, progress: Progress
+) -> GridSearch:
+    """The grid of the table's own columns and of their baselines, for a column of classes."""
+    if column.kind == "numeric":
+        raise AnalysisError(f"--search chooses among classifiers, and {column.name!r} holds numbers: --label COLUMN")
+    rng = options.rng("search")
+    rows = {}
+    for wanted in representations(table):
+        x = wanted.read(table, *parts, rng=rng)
+        train, validation, test = (rows_with_values(column, part, index) for part, index in zip(x, parts, strict=True))
+        rows[wanted.name] = (train, validation, test)
+    return search_probes(rows, target=column.name, rng=rng, progress=lambda name: progress(f"search: {name}"))
 
 
 def _pixels(table: Embeddings, train: Ints, options: Options, rng: np.random.Generator) -> Components | None:

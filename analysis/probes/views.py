@@ -25,6 +25,7 @@ from ..terminal import _named, percent_interval, plain
 
 if TYPE_CHECKING:
     from ..terminal import TextTable
+    from .grid import Choice, GridSearch
     from .linear_probe import Probe, ProbeTable
 
 
@@ -60,12 +61,69 @@ def section(context: ReportContext) -> Section:
         if rows:
             scale: Literal["percent", "number"] = "percent" if metric == "accuracy" else "number"
             blocks.append(by_group(f"attribute-{metric}", "Attribute", rows, caption, scale))
+    if table.search is not None:
+        blocks += [_choices(table.search), Disclosure("The whole grid", (_grid(table.search),))]
     blocks.append(Disclosure("Settings, widths, and what is confused with what", _probe_details(table, main)))
     findings = (
         _probe_finding(main or attribute_probes, context.noun),
         labels_used_note(table.n_labels_used),
     )
     return stated("probes", "Probes", findings, blocks)
+
+
+def _setting(search: GridSearch, choice: Choice) -> tuple[str, str, str]:
+    """Column, scale and C of a choice, as texts."""
+    point = search.points[choice.point]
+    return readable(point.representation), "common" if point.common else "per column", f"{point.c:g}"
+
+
+def _choices(search: GridSearch) -> Table:
+    """What was chosen within each group, and what that is worth."""
+    rows = tuple(
+        (
+            choice.group,
+            *_setting(search, choice),
+            count(choice.tried),
+            percent(choice.validation.value),
+            _percent(choice.nested),
+            _percent(choice.test),
+            "–" if choice.difference is None else points(choice.difference),
+        )
+        for choice in search.choices
+    )
+    optimism = search.choices[0].optimism
+    caption = (
+        f"The best setting of each group, chosen on {count(search.choices[0].validation.n)} validation rows. Choosing "
+        f"among the model's {count(search.choices[0].tried)} settings makes its validation figure {points(optimism)} "
+        "points too good: nested is what the choice is worth on rows that took no part in it. Shuffled labels give "
+        f"{percent(search.shuffled.value)} on test rows. The last column is the model's choice minus the row's, in "
+        "points, paired over test rows."
+    )
+    columns = ("group", "column", "scale", "C", "tried", "validation", "nested", "test", "ahead of it")
+    return Table(columns=columns, rows=rows, caption=caption)
+
+
+def _grid(search: GridSearch) -> Table:
+    """Accuracy on validation rows at every point."""
+    values = list(dict.fromkeys(point.c for point in search.points))
+    keys = dict.fromkeys((point.representation, point.common) for point in search.points)
+    cells = {(point.representation, point.common, point.c): point.validation for point in search.points}
+    rows = tuple(
+        (readable(name), "common" if common else "per column", *(percent(cells[name, common, c]) for c in values))
+        for name, common in keys
+    )
+    columns = ("column", "scale", *(f"C = {c:g}" for c in values))
+    return Table(columns=columns, rows=rows, caption="Accuracy on the validation rows that settings were chosen on.")
+
+
+def _percent(share: Interval) -> str:
+    """Write "81.2 % [80.1, 82.3]"."""
+    return f"{percent(share.value)} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def points(difference: Interval) -> str:
+    """Write a difference of shares in points with its interval: "+3.1 [+1.2, +5.0]"."""
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in (difference.value, difference.low, difference.high)))
 
 
 def _first_method(probes: list[Probe]) -> list[Probe]:
@@ -195,6 +253,39 @@ def tables(result: Any) -> Iterator[TextTable]:
         metric = "R²" if chosen[0].metric == "R2" else "accuracy"
         header = ("representation", "width", *methods, "shuffled", "n")
         yield f"{target}: {metric} on test rows, 95 % interval", header, rows
+
+    if result.search is not None:
+        yield from _search_tables(result.search)
+
+
+def _search_tables(search: GridSearch) -> Iterator[TextTable]:
+    values = list(dict.fromkeys(point.c for point in search.points))
+    grid = []
+    for name, common in dict.fromkeys((point.representation, point.common) for point in search.points):
+        of = {point.c: point for point in search.points if (point.representation, point.common) == (name, common)}
+        shares = [f"{100 * of[c].validation:.1f} %" for c in values]
+        grid.append((_named(name, of[values[0]].baseline), "common" if common else "per column", *shares))
+    yield (
+        f"{search.target}: accuracy on validation rows at every setting",
+        ("column", "scale", *(f"C = {c:g}" for c in values)),
+        grid,
+    )
+    rows = []
+    for choice in search.choices:
+        ahead = "–" if choice.difference is None else points(choice.difference)
+        rows.append(
+            (
+                _named(choice.group, choice.baseline),
+                *_setting(search, choice),
+                f"{100 * choice.validation.value:.1f} %",
+                percent_interval(choice.nested),
+                points(choice.optimism),
+                percent_interval(choice.test),
+                ahead,
+            )
+        )
+    header = ("chosen in", "column", "scale", "C", "validation", "nested", "optimism", "test", "own ahead by")
+    yield f"{search.target}: the best setting of each group; optimism and lead in points, 95 % interval", header, rows
 
 
 def _score(probe: Any) -> str:

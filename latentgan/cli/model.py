@@ -41,7 +41,10 @@ def encode(
     data: Data = None,
     features: Annotated[
         list[str] | None,
-        typer.Option(help="Feature layer, network.layer; may be repeated. Default: the last of each network; `none`."),
+        typer.Option(
+            help="Feature layer, network.layer; may be repeated. Planes are pooled as --pool says, or as "
+            "network.layer.mean2 or network.layer.max4 do. Default: the last layer of each network; `none`."
+        ),
     ] = None,
     pool: Annotated[
         int, typer.Option(min=0, max=256, help="Max-pool convolutional features to N×N cells; 0 keeps them whole.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
+
+from latentgan.errors import ConfigError
 
 
 def pooled(output: Tensor, pool: int) -> Tensor:
@@ -19,17 +22,54 @@ def pooled(output: Tensor, pool: int) -> Tensor:
     return output
 
 
-def recorder(name: str, recorded: threading.local, pool: int) -> Any:
-    """Return a forward hook that keeps a layer's first output in `recorded.layers[name]`.
+POOLING = re.compile(r"(?P<layer>.+)\.(?P<kind>mean|max)(?P<cells>[1-9][0-9]?)")
+"""A feature's name with a pooling of its own: discriminator.conv2.mean2."""
+
+
+def layer_of(feature: str) -> str:
+    """Return the layer that a feature is read at: its name without a pooling of its own."""
+    match = POOLING.fullmatch(feature)
+    return match["layer"] if match else feature
+
+
+def read_feature(feature: str, output: Tensor, pool: int) -> Tensor:
+    """Return a layer's output as a feature asks for it.
 
     Args:
-        name: name of the layer.
+        feature: name of the layer, or LAYER.meanN or LAYER.maxN, the mean or maximum over N × N cells of its planes.
+        output: (n, f), or planes (n, c, h, w).
+        pool: cells a side to which planes are max-pooled where the name says nothing; 0 keeps them whole.
+
+    Returns:
+        (n, f) or (n, c, N, N).
+
+    Raises:
+        ConfigError: a pooling is asked for, and the layer has no planes.
+    """
+    match = POOLING.fullmatch(feature)
+    if match is None:
+        return pooled(output, pool)
+    if output.ndim != 4:
+        layer, pooling = feature.rsplit(".", 1)
+        raise ConfigError(f"{layer} has no planes to pool: leave .{pooling} out")
+    number = int(match["cells"])
+    cells = min(number, output.shape[2]), min(number, output.shape[3])
+    planes = output.contiguous(memory_format=torch.channels_last)
+    return adaptive_avg_pool2d(planes, cells) if match["kind"] == "mean" else adaptive_max_pool2d(planes, cells)
+
+
+def recorder(feature: str, recorded: threading.local, pool: int) -> Any:
+    """Return a forward hook that keeps a layer's first output in `recorded.layers[feature]`.
+
+    Args:
+        feature: name of the layer, perhaps with a pooling, see `read_feature`.
         recorded: holds the outputs, each thread's own.
         pool: cells a side to which convolutional layers are max-pooled; 0 keeps them whole.
     """
 
     def record(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        recorded.layers.setdefault(name, pooled(output, pool))
+        if feature not in recorded.layers:
+            recorded.layers[feature] = read_feature(feature, output, pool)
 
     return record
 

@@ -25,7 +25,7 @@ from latentgan.data.tensors import to_unit
 from latentgan.devices import pick_device
 from latentgan.errors import CheckpointError, ConfigError, ForeignFamilyError
 from latentgan.families.base import Classifies, Decodes, Encodes, Family, load_family
-from latentgan.inference.hooks import reading_weights, recorder
+from latentgan.inference.hooks import layer_of, reading_weights, recorder
 from latentgan.networks.blocks import fold_batch_norm
 from latentgan.run_folder import read_model, read_untrained
 from latentgan.sampling import attribute_columns, codes_of_each_class, draw_codes, label_columns, vary_first_attribute
@@ -336,8 +336,8 @@ class NumpyModel:
 
         Args:
             images: (n, h, w, c), uint8 or float in [0, 1].
-            names: "network.layer", see `feature_names`.
-            pool: max-pool convolutional layers to pool × pool cells first (DCGAN's probe: 4); 0 flattens them whole.
+            names: "network.layer", see `feature_names`, or with a pooling of its own, "network.layer.mean2".
+            pool: max-pool other convolutional layers to pool × pool cells first (DCGAN's probe: 4); 0 is whole.
 
         Returns:
             Layers by name, each (n, width) float32.
@@ -356,8 +356,8 @@ class NumpyModel:
         may be called from several threads at once.
 
         Args:
-            names: "network.layer", see `feature_names`.
-            pool: max-pool convolutional layers to pool × pool cells first; 0 leaves them.
+            names: "network.layer", see `feature_names`, or with a pooling of its own, "network.layer.mean2".
+            pool: max-pool other convolutional layers to pool × pool cells first; 0 leaves them.
 
         Yields:
             A function from images (n, c, h, w) in [-1, 1] to {"code": …, name: …}, each (n, …).
@@ -367,10 +367,10 @@ class NumpyModel:
         """
         layers = self.family.feature_layers()
         for name in names:
-            if name not in layers:
-                raise ConfigError(f"no feature layer is called {name!r}; this model has: {listed(layers)}")
+            if layer_of(name) not in layers:
+                raise ConfigError(f"no feature layer is called {layer_of(name)!r}; this model has: {listed(layers)}")
         recorded = threading.local()
-        hooks = [layers[name].register_forward_hook(recorder(name, recorded, pool)) for name in names]
+        hooks = [layers[layer_of(name)].register_forward_hook(recorder(name, recorded, pool)) for name in names]
 
         def represent(x: Tensor) -> dict[str, Tensor]:
             recorded.layers = {}
