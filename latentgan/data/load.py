@@ -46,8 +46,8 @@ def load_source(
     """Read a named set, a file or a folder.
 
     Args:
-        data: "digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "svhn"; "mnist=FOLDER" for a local copy; or a
-            path: IDX (folder or images file), .npy, .npz, .parquet (or a folder of shards), a folder of images.
+        data: "digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "svhn", "lfw"; "mnist=FOLDER" for a local copy;
+            or a path: IDX (folder or images file), .npy, .npz, .parquet (or a folder of shards), a folder of images.
         attributes: CSV for a folder of images that is not the only one in it.
         label: column (CSV, Parquet) or array (.npz) that is the label.
         group: column (CSV, Parquet) or array (.npz) whose images of equal value belong together, such as a clip or a
@@ -72,7 +72,7 @@ def load_source(
     if name is not None:
         _refuse_table(str(data), attributes, label, group)
         raw = named.read_named(name, mirror=place, download=download, progress=progress)
-        return build_source(name, raw, geometry)
+        return build_source(name, raw, geometry, "person" if "person" in raw.columns.values else "")
     if mirror is not None:
         raise DataError(f"a mirror goes with a named set ({', '.join(named.NAMES)}), not with {data}")
     path = _existing(data)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from latentgan.data.cache import cache_folder, writable
 from latentgan.data.fetch import FetchError, Patience, digest, fetch
-from latentgan.data.formats import cifar, idx, svhn
+from latentgan.data.formats import cifar, idx, lfw, svhn
 from latentgan.data.source import Raw
 from latentgan.errors import DataError
 
@@ -35,6 +35,8 @@ class NamedSet:
     classes: tuple[str, ...]
     system: tuple[Path, ...] = ()
     """Where a distribution's package puts it."""
+    address_is_file: bool = False
+    """Whether `bases` are the addresses of the one file, rather than of folders that hold it."""
 
 
 def _idx_set(
@@ -48,7 +50,8 @@ def _idx_set(
 # MNIST, Fashion-MNIST, KMNIST: addresses and MD5 as torchvision publishes them (datasets/mnist.py),
 # with a second address where one is known. CIFAR-10, binary version: SHA-256 as MLDatasets.jl publishes it
 # (torchvision reads the Python version); its MD5 on the authors' page is c32a1d4ab5d03f1284b67883e8d87530.
-# SVHN, cropped digits: address and MD5 as torchvision publishes them (datasets/svhn.py).
+# SVHN, cropped digits: address and MD5 as torchvision publishes them (datasets/svhn.py). LFW, funnelled: address and
+# SHA-256 as scikit-learn publishes them (datasets/_lfw.py).
 SETS = {
     "mnist": _idx_set(
         "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -98,6 +101,13 @@ SETS = {
         algorithm="md5",
         bases=("http://ufldl.stanford.edu/housenumbers/",),
         classes=DIGITS,
+    ),
+    "lfw": NamedSet(
+        files={lfw.ARCHIVE: "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"},
+        algorithm="sha256",
+        bases=("https://ndownloader.figshare.com/files/5976015",),
+        classes=(),
+        address_is_file=True,
     ),
 }
 
@@ -157,7 +167,8 @@ def _fetched(name: str, bases: tuple[str, ...], patience: Patience | None, progr
     try:
         writable(folder)
         for file, checksum in published.files.items():
-            urls = [base + file for base in bases]
+            whole = published.address_is_file and bases == published.bases
+            urls = [base if whole else base + file for base in bases]
             fetch(
                 urls,
                 folder / file,
@@ -191,14 +202,14 @@ def _read(name: str, folder: Path, provenance: dict[str, str]) -> Raw:
         raw = cifar.read_folder(folder, classes)
     elif name == "svhn":
         raw = svhn.read_folder(folder, classes)
+    elif name == "lfw":
+        raw = lfw.read_folder(folder)
     else:
         raw = idx.read_folder(_idx_folder(name, folder), classes)
     notes = raw.notes
     if not provenance["checksum"].endswith("as published"):
         notes = (f"'{name}' was read from {folder}; checksum {provenance['checksum']}", *notes)
-    return Raw(
-        images=raw.images, labels=raw.labels, classes=raw.classes, split=raw.split, notes=notes, provenance=provenance
-    )
+    return replace(raw, notes=notes, provenance=provenance)
 
 
 def _idx_folder(name: str, folder: Path) -> Path:
