@@ -10,7 +10,8 @@ import numpy as np
 
 from latentgan.data.cache import cache_folder, writable
 from latentgan.data.fetch import FetchError, Patience, digest, fetch
-from latentgan.data.formats import cifar, idx, lfw, svhn
+from latentgan.data.formats import cifar, folders, idx, lfw, svhn
+from latentgan.data.pixels import Geometry
 from latentgan.data.source import Raw
 from latentgan.errors import DataError
 
@@ -198,7 +199,9 @@ def _checked(name: str, folder: Path) -> dict[str, str]:
 
 def _read(name: str, folder: Path, provenance: dict[str, str]) -> Raw:
     classes = SETS[name].classes
-    if name == "cifar10":
+    if name == "cifar10" and (folder / "train" / classes[0]).is_dir():
+        raw = replace(folders.read_folder(folder, Geometry()), notes=())  # copies as pictures, a folder a class
+    elif name == "cifar10":
         raw = cifar.read_folder(folder, classes)
     elif name == "svhn":
         raw = svhn.read_folder(folder, classes)

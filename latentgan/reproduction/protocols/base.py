@@ -187,14 +187,20 @@ class Job:
             tree = merge(tree, {"training": dict.fromkeys(SCHEDULE, QUICK_IMAGES), "family": _narrow(tree)})
         return configure(str(tree["name"]), tree)
 
-    def trained(self, config: str = "", **changes: Any) -> Path:
-        """Train a configuration, or go on with it, and return the run folder; arguments as in `configured`."""
+    def trained(self, config: str = "", *, run_name: str = "", **changes: Any) -> Path:
+        """Train a configuration, or go on with it, and return the run folder; further arguments as in `configured`.
+
+        Args:
+            config: the file.
+            run_name: what the run is called where recipes change one file; by default the file's name.
+            **changes: the tables "family" and "training", over the file's.
+        """
         from latentgan.training.logger import read_summary
         from latentgan.training.loop import resume, train
         from latentgan.training.state import load_config
 
         chosen = self.configured(config, **changes)
-        name = Path(config or self.protocol.recipes[self.recipe].config).stem
+        name = run_name or Path(config or self.protocol.recipes[self.recipe].config).stem
         run = (self.work / "quick" if self.quick else self.work) / f"{name}-{self.seed}"
         self.settings[name] = {**chosen.as_dict(), "data": {"source": chosen.data.source}}
         self.say(f"train {run.name}")
