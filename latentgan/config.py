@@ -165,6 +165,8 @@ class DataConfig(Settings):
     """Which column is the label."""
     group: str | None = None
     """Which column says that images belong together, such as a clip or a person: a split keeps them on one side."""
+    boolean: tuple[str, ...] = ()
+    """Numeric attributes that are yes or no: NAME=0.5, or NAME=0.1:0.9, between which they count as unknown."""
     size: PositiveInt | None = None
     """Resize to this many pixels a side."""
     crop: bool = False

@@ -79,13 +79,20 @@ class GradientPenalty:
                 f"minibatch discrimination, or family.{self.name}=0"
             )
 
-    def __call__(self, iteration: int, *inputs: Tensor, given: tuple[Tensor, ...] = ()) -> dict[str, Tensor]:
+    def __call__(
+        self,
+        iteration: int,
+        *inputs: Tensor,
+        given: tuple[Tensor, ...] = (),
+        function: Callable[..., Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """Return the discriminator's term: 0 in iterations that are left out, no term where the penalty is off.
 
         Args:
             iteration: the iteration's number, from 1.
             inputs: what the discriminator is given; no gradient reaches where it came from.
             given: its further inputs, such as labels, which the gradient is not taken in.
+            function: a part of the discriminator that is given these inputs in its place, such as its head.
 
         Returns:
             The term under the penalty's name, or nothing.
@@ -95,7 +102,8 @@ class GradientPenalty:
         if iteration % self.every:
             return {self.name: inputs[0].new_zeros(())}
         with _uncompiled(self.discriminator):
-            squares = squared_gradients(lambda *points: self.discriminator(*points, *given), *inputs)
+            logits = function or self.discriminator
+            squares = squared_gradients(lambda *points: logits(*points, *given), *inputs)
         return {self.name: 0.5 * self.weight * self.every * squares.mean()}
 
 

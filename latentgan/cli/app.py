@@ -18,6 +18,7 @@ from latentgan.cli import reproduce as cli_reproduce
 from latentgan.cli import selfcheck as cli_selfcheck
 from latentgan.cli.options import (
     Attributes,
+    Boolean,
     Channels,
     Crop,
     Data,
@@ -77,6 +78,7 @@ def train(
     attributes: Attributes = None,
     label: Label = None,
     group: Group = None,
+    boolean: Boolean = None,
     size: Size = None,
     crop: Crop = False,
     channels: Channels = None,
@@ -97,7 +99,7 @@ def train(
     if resume is not None:
         named = family if family is not None and ":" not in family else None
         given = [named, data, out, config, settings, seed, device, precision, attributes, label, size, channels, mirror]
-        given += [group, crop, skip_bad, compile, dry_run]
+        given += [group, boolean, crop, skip_bad, compile, dry_run]
         if any(value is not None and value is not False for value in given):
             raise ConfigError(f"--resume {resume} takes everything from that run; give no other settings with it")
         training.resume(resume, command=command_line(), family=family)
@@ -109,6 +111,7 @@ def train(
             attributes=attributes and str(attributes),
             label=label,
             group=group,
+            boolean=boolean,
             size=size,
             crop=crop or None,
             channels=channels,

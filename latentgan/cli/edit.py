@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from analysis.cli.console import note
-from latentgan.cli.options import Attributes, Crop, Data, Device, FamilyOption, Label, Mirror, Run, command_line
+from latentgan.cli.options import (
+    Attributes,
+    Boolean,
+    Crop,
+    Data,
+    Device,
+    FamilyOption,
+    Label,
+    Mirror,
+    Run,
+    command_line,
+)
 from latentgan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -191,13 +202,14 @@ def verify(
     family: FamilyOption = None,
     attributes: Attributes = None,
     label: Label = None,
+    boolean: Boolean = None,
     mirror: Mirror = None,
 ) -> None:
     """Verify edits: move held-out images along every concept, decode, and score the result independently of the model.
 
     Scores come from an attribute classifier, a small network trained on real images only, to which no direction was
     fitted (seconds; it stays in RESULTS for the next time), and for images of one object on a plain ground from their
-    measured thickness, slant, width and height. Each concept gets its dose-response curve, the rank correlation of edit
+    measured thickness, slant, width and height. Each concept gets its response curve, the rank correlation of edit
     strength and score, a success rate, and what else changes: other scores (leakage), the predicted class, the pixels.
     The baselines are random directions of equal length, and directions of shuffled labels, which give p, corrected for
     the number of concepts. A concept that is not significant itself, or whose score fails on real images, is never
@@ -212,7 +224,7 @@ def verify(
 
         latentgan verify runs/mnist --results results --concept pca --concept sefa
 
-    Give --attributes and --label as to `encode`, so that the attribute classifier can learn these columns.
+    Give --attributes, --label and --boolean as to `encode`, so that the attribute classifier can learn these columns.
 
         latentgan verify runs/faces --results results --attributes faces.csv
     """
@@ -234,7 +246,7 @@ def verify(
             draws=draws,
             seed=seed,
             data=data,
-            options={"attributes": attributes, "label": label, "mirror": mirror},
+            options={"attributes": attributes, "label": label, "boolean": boolean, "mirror": mirror},
             device=device,
             family=family,
         )

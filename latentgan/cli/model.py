@@ -12,6 +12,7 @@ from analysis.cli.console import note
 from latentgan.cli.images import Seed, augment, sample
 from latentgan.cli.options import (
     Attributes,
+    Boolean,
     Channels,
     Crop,
     Data,
@@ -70,6 +71,7 @@ def encode(
     attributes: Attributes = None,
     label: Label = None,
     group: Group = None,
+    boolean: Boolean = None,
     size: Size = None,
     crop: Crop = False,
     channels: Channels = None,
@@ -86,8 +88,8 @@ def encode(
     """
     from latentgan.inference import stages
 
-    options = {"attributes": attributes, "label": label, "group": group, "size": size, "crop": crop}
-    options |= {"channels": channels, "skip_bad": skip_bad, "mirror": mirror}
+    options: dict[str, object] = {"attributes": attributes, "label": label, "group": group, "size": size, "crop": crop}
+    options |= {"boolean": boolean, "channels": channels, "skip_bad": skip_bad, "mirror": mirror}
     table = stages.encode(
         run,
         out,

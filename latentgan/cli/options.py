@@ -38,6 +38,16 @@ Group = Annotated[
 ]
 
 
+Boolean = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A numeric attribute that is yes or no: NAME=0.5, or NAME=0.1:0.9, between which it counts as unknown; "
+        "may be repeated.",
+        show_default=False,
+    ),
+]
+
+
 Size = Annotated[int | None, typer.Option(help="Resize images to this many pixels a side.")]
 
 

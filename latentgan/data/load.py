@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from latentgan.data.formats import arrays, cifar, folders, idx, parquet
 from latentgan.data.formats.image_file import SUFFIXES
 from latentgan.data.pixels import Geometry
 from latentgan.data.source import ImageSource, Raw, build_source
+from latentgan.data.thresholds import with_booleans
 from latentgan.errors import DataError
 from latentgan.io.credentials import take_off
 
@@ -35,6 +37,7 @@ def load_source(
     attributes: Path | None = None,
     label: str | None = None,
     group: str | None = None,
+    boolean: Sequence[str] = (),
     size: int | None = None,
     crop: bool = False,
     channels: int | None = None,
@@ -52,6 +55,7 @@ def load_source(
         label: column (CSV, Parquet) or array (.npz) that is the label.
         group: column (CSV, Parquet) or array (.npz) whose images of equal value belong together, such as a clip or a
             person: a split that is drawn keeps them on one side.
+        boolean: numeric attributes that are yes or no, "NAME=0.5" or with a margin "NAME=0.1:0.9", see `with_booleans`.
         size: side in pixels to resize to; images that are not square also need `crop`.
         crop: take the centre square.
         channels: 1 makes images grey, 3 makes them RGB.
@@ -67,6 +71,22 @@ def load_source(
         DataError: one sentence that names the file, row or value, and the way out.
     """
     geometry = Geometry(size=size, crop=crop, channels=channels)
+    source = _loaded(data, attributes, label, group, geometry, skip_bad, mirror, download, progress)
+    return with_booleans(source, boolean)
+
+
+def _loaded(
+    data: str | Path,
+    attributes: Path | None,
+    label: str | None,
+    group: str | None,
+    geometry: Geometry,
+    skip_bad: bool,
+    mirror: Path | str | None,
+    download: bool,
+    progress: bool,
+) -> ImageSource:
+    """Read a named set, a file or a folder, its attributes as they are."""
     data, mirror = take_off(str(data)), mirror and take_off(str(mirror))
     name, place = _named(data, mirror)
     if name is not None:

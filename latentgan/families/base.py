@@ -116,7 +116,7 @@ class Family(nn.Module):
             f"{prefix}.{name}": module
             for prefix, network in self.feature_networks().items()
             for name, module in network.named_children()
-            if name not in ("flat", "code", "logit")
+            if name not in ("whiten", "flat", "code", "logit")
         }
 
 

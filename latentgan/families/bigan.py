@@ -11,6 +11,7 @@ appendix C; reconstruction terms: Li et al.: ALICE, NeurIPS 2017 (arXiv:1709.012
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -35,6 +36,8 @@ from latentgan.networks.discriminators import (
 )
 from latentgan.networks.mlp import MLPGenerator, mlp_discriminator, mlp_encoder, mlp_trunk
 from latentgan.networks.resnet import ResidualGenerator, residual_encoder, residual_trunk
+from latentgan.networks.whitening import IMAGES as WHITENING_IMAGES
+from latentgan.networks.whitening import PatchWhitening
 from latentgan.priors import MixtureConfig, Part, Prior
 from latentgan.regularization import View, gradient_penalties
 from latentgan.self_supervision import TwoViews
@@ -72,6 +75,9 @@ class BiGAN(Family):
         matching_weight: NotNegative = 0.0
         """Weight of the discriminator's matching term (ours): tell which code of the minibatch belongs to which image.
         Its image features gain most from it where labels are few; encoder and generator do not see it."""
+        whitening: Literal[0, 3, 5] = 0
+        """Side of the patches that a fixed first layer of the discriminator whitens, fitted to training images before
+        iteration 0: 3 serves photographs, whose patches are smooth; 0 is none. For dcgan and resnet."""
         views: ViewsConfig = ViewsConfig()
         """A self-supervised term on two views of each image, in the discriminator or the encoder."""
         discriminator: OptimizerConfig = OptimizerConfig()
@@ -165,13 +171,14 @@ class BiGAN(Family):
         objective = self.objective
         names = ("encoded", "generated")
         if self.config.views.weight and self.config.views.stop_adversarial:
-            stopped = discriminate(
-                join, (real.detach(), code.detach()), (fake.detach(), z.detach()), together=self.together
+            ours, theirs = (real.detach(), code.detach()), (fake.detach(), z.detach())  # the head alone moves
+            discriminator_terms = objective.discriminator(
+                *discriminate(join, ours, theirs, together=self.together), names
             )
-            discriminator_terms = objective.discriminator(*stopped, names)
+            discriminator_terms |= self._penalties(update.iteration_number, ours, theirs, join)
         else:
             discriminator_terms = objective.discriminator(encoded, generated, names)
-        discriminator_terms |= self._penalties(update.iteration_number, (shown, code), (made, z))
+            discriminator_terms |= self._penalties(update.iteration_number, (shown, code), (made, z))
         generator_terms = objective.exchanged(encoded, generated, names)
         if self.config.views.weight:
             in_encoder = self.config.views.network == "encoder"
@@ -239,12 +246,31 @@ class BiGAN(Family):
     def feature_networks(self) -> dict[str, Layers]:
         return {"encoder": self.encoder, "discriminator": self.discriminator.trunk}
 
-    def _penalties(self, iteration: int, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Return R1 and R2 at pairs of image and code; a label beside the code has no slope."""
+    def _penalties(
+        self,
+        iteration: int,
+        real: tuple[Tensor, Tensor],
+        fake: tuple[Tensor, Tensor],
+        function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return R1 and R2 at pairs of image, or features, and code; a label beside the code has no slope.
+
+        Args:
+            iteration: its number.
+            real: image, or features, and code of real images.
+            fake: of generated ones.
+            function: of features and code, in the discriminator's place.
+        """
         terms: dict[str, Tensor] = {}
-        for penalty, (image, code) in ((self.r1, real), (self.r2, fake)):
+        for penalty, (x, code) in ((self.r1, real), (self.r2, fake)):
             z, condition = code[:, : self.config.latent], code[:, self.config.latent :]
-            terms |= penalty(iteration, image, z, given=(condition,) if condition.shape[1] else ())
+            given = (condition,) if condition.shape[1] else ()
+
+            def logits(x: Tensor, z: Tensor, *condition: Tensor) -> Tensor:
+                assert function is not None
+                return function(x, torch.cat([z, *condition], dim=1))
+
+            terms |= penalty(iteration, x, z, given=given, function=logits if function else None)
         return terms
 
     def _reconstruction(self, x: Tensor, rebuilt: Tensor, update: Update) -> tuple[dict[str, Tensor], Tensor]:
@@ -277,7 +303,7 @@ class BiGAN(Family):
         self.generator: nn.Module = ResidualGenerator(self.prior.width, shape, norm=norm, **sizes)
         self.encoder = residual_encoder(shape, config.latent, norm=norm, **sizes)
         self.discriminator = JointDiscriminator(
-            residual_trunk(shape, **sizes),
+            self._whitened(shape, lambda shape: residual_trunk(shape, **sizes)),
             hidden,
             self.prior.width,
             hidden=hidden,
@@ -285,6 +311,18 @@ class BiGAN(Family):
             classes=self.named_classes,
         )
         return hidden
+
+    def _whitened(self, shape: tuple[int, int, int], make: Callable[[tuple[int, int, int]], Layers]) -> Layers:
+        """Return the trunk that `make` gives for a shape (c, h, w), behind whitening if it is asked for."""
+        if not self.config.whitening:
+            return make(shape)
+        first = PatchWhitening(shape[0], self.config.whitening)
+        return Layers({"whiten": first, **dict(make((first.width, *shape[1:])).named_children())})
+
+    def initialise(self, images: Callable[[int], Tensor]) -> None:
+        for module in self.discriminator.trunk.children():
+            if isinstance(module, PatchWhitening):
+                module.fit(images(WHITENING_IMAGES))
 
     def _build_dcgan(self, config: Config, spec: ImageSpec) -> int:
         shape, width, hidden, latent = spec.shape, config.width, config.hidden or 256, self.prior.width
@@ -298,7 +336,8 @@ class BiGAN(Family):
             initialise_he(self.generator, last=0.02)
         if norm_name == "none":
             initialise_he(self.encoder, last=0.1)
-        trunk = conv_trunk(shape, width=width, hidden=hidden if config.spectral else 0, std=std)
+        dense = hidden if config.spectral else 0
+        trunk = self._whitened(shape, lambda shape: conv_trunk(shape, width=width, hidden=dense, std=std))
         features = hidden if config.spectral else trunk_width(shape, width=width)
         if config.spectral:
             self.discriminator = JointDiscriminator(
@@ -310,6 +349,8 @@ class BiGAN(Family):
 
     def _build_mlp(self, config: Config, spec: ImageSpec) -> int:
         shape, hidden, latent = spec.shape, config.hidden or 1024, self.prior.width
+        if config.whitening:
+            raise ConfigError("family.whitening is a convolution: set family.network=dcgan or resnet, or leave it out")
         norm_name = self._norm()
         norm: Norm = "none" if config.spectral else "batch-plain"
         made: Norm = "batch-plain" if norm_name == "batch" else "none"

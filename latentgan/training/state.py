@@ -153,6 +153,7 @@ def open_source(config: RunConfig) -> ImageSource:
         attributes=None if d.attributes is None else Path(d.attributes),
         label=d.label,
         group=d.group,
+        boolean=d.boolean,
         size=d.size,
         crop=d.crop,
         channels=d.channels,

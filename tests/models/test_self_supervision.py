@@ -157,8 +157,17 @@ def test_stopped_features_hear_nothing_of_the_game():
     source = from_arrays(images, labels, split=["train"] * 30)
     torch.manual_seed(0)
     views = {"weight": 1e-30, "stop_adversarial": True, "augment": {"flip": 0.5}}
+    penalties = {"r1": 1.0, "r2": 1.0, "objective": "relativistic"}
     sgd = {"kind": "sgd", "learning_rate": 0.1}
-    fields = {"latent": 4, "network": "resnet", "width": 4, "hidden": 16, "views": views, "discriminator": sgd}
+    fields = {
+        "latent": 4,
+        "network": "resnet",
+        "width": 4,
+        "hidden": 16,
+        "views": views,
+        "discriminator": sgd,
+        **penalties,
+    }
     family = load_family("bigan")(configure("bigan", family=fields).family, source.spec).train()
     before = {key: value.clone() for key, value in family.discriminator.state_dict().items()}
     update = Update(family.players())
