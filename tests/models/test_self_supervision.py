@@ -118,23 +118,28 @@ def few_label_accuracy(family, source) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["contrastive", "vicreg"])
 def test_views_teach_the_discriminator_shapes(loss):
-    """Ten labels a class on 510 other images: untrained and after 150 iterations, without any label."""
+    """Ten labels a class on 510 other images, 0.46 untrained and 0.78 to 0.98 after 300 iterations without a label."""
     images, labels = shapes(540)
     source = from_arrays(images, labels, split=["train"] * 540)
     torch.manual_seed(0)
-    views = {"weight": 1.0, "loss": loss, "augment": {"crop": 0.4, "flip": 0.5, "brightness": 0.3}}
-    fields = {"latent": 8, "network": "resnet", "width": 8, "hidden": 64, "views": views}
+    augment = {"crop": 0.4, "flip": 0.5, "brightness": 0.3, "shift": 0.1}
+    fields = {
+        "latent": 8,
+        "width": 8,
+        "hidden": 64,
+        "spectral": True,
+        "views": {"weight": 1.0, "loss": loss, "stop_adversarial": True, "augment": augment},
+        "discriminator": {"learning_rate": 1e-3},
+    }
     family = load_family("bigan")(configure("bigan", family=fields).family, source.spec).train()
     before = few_label_accuracy(family, source)
     family.train()
-    update = Update(family.players())
-    turns = iterations(
-        family, Batches(source, batch_size=64, seed=0, device="cpu"), update, seed=0, total_images=150 * 64
-    )
-    for _ in range(150):
+    batches = Batches(source, batch_size=64, seed=0, device="cpu")
+    turns = iterations(family, batches, Update(family.players()), seed=0, total_images=300 * 64)
+    for _ in range(300):
         next(turns)
     after = few_label_accuracy(family, source)
-    assert after > before + 0.1, f"{before:.3f} untrained, {after:.3f} trained"
+    assert after > before + 0.2, f"{before:.3f} untrained, {after:.3f} trained"
 
 
 @pytest.mark.parametrize("network", ["discriminator", "encoder"])
