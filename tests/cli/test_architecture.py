@@ -40,7 +40,7 @@ LATENTGAN = (
     ("config", "devices", "compiling", "console"),
     ("data",),
     ("networks",),
-    ("losses", "likelihoods", "priors", "regularization", "optimizers"),
+    ("augmentation", "losses", "likelihoods", "priors", "regularization", "self_supervision", "optimizers"),
     ("game",),
     ("families",),
     ("sampling", "run_folder"),
@@ -211,10 +211,12 @@ def test_losses_priors_and_networks_stand_on_torch_alone():
         "latentgan.losses",
         "latentgan.likelihoods",
         "latentgan.priors",
+        "latentgan.augmentation",
         "latentgan.regularization",
         "latentgan.networks",
     ):
         allowed = ("latentgan.errors", "latentgan.config", "latentgan.devices", "latentgan.networks", "torch")
+        allowed += ("latentgan.augmentation",)
         foreign = {n for n in imports(path) if under(n, "latentgan") and not under(n, *allowed)} - {"latentgan"}
         assert not foreign, f"{path} imports {foreign}"
 
@@ -228,7 +230,9 @@ def test_a_family_imports_one_other_at_most():
             "game",
             "losses",
             "priors",
+            "augmentation",
             "regularization",
+            "self_supervision",
             "networks",
             "errors",
             "likelihoods",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 from typer.testing import CliRunner
 
-from latentgan import game, likelihoods, losses, priors
+from latentgan import augmentation, game, likelihoods, losses, priors
 from latentgan import regularization as tricks
 from latentgan.cli.app import app
 from latentgan.families import deligan, infogan, vae
@@ -145,8 +145,9 @@ MISTAKES: list[tuple[str, object, str, object]] = [
     ("a minimax loss with the wrong sign", losses, "minimax_generator", lambda d: softplus(d).mean()),
     ("one norm a batch", tricks, "squared_gradients", one_norm_a_batch),
     ("norms that are not squared", tricks, "squared_gradients", lambda f, *x: SQUARES(f, *x).sqrt()),
+    ("pairs the wrong way round", losses, "_difference", lambda real, fake: fake.float() - real.float()),
     ("noise that never ends", tricks.View, "deviation", lambda self, progress: self.config.instance_noise),
-    ("a scale where none is asked", tricks, "random_affine", lambda n, c, d, **k: 1.1 * MAPS(n, c, d, **k)),
+    ("a scale where none is asked", augmentation, "random_affine", lambda n, c, d, **k: 1.1 * MAPS(n, c, d, **k)),
     ("U(0, 1)", priors.Prior, "_draw", unit_interval),
     ("Adam without momentum", game, "build_optimizer", rmsprop_for_adam),
     ("players that do not move from one point", game.Update, "__call__", one_player_after_the_other),
@@ -166,7 +167,7 @@ MISTAKES: list[tuple[str, object, str, object]] = [
     ("a balance that never falls", deligan.Balance, "generator_moves", lambda self, term: True),
     ("the mean of the pieces", blocks.Maxout, "forward", lambda self, x: x.unflatten(1, (-1, self.pieces)).mean(2)),
 ]
-SQUARES, MAPS = tricks.squared_gradients, tricks.random_affine
+SQUARES, MAPS = tricks.squared_gradients, augmentation.random_affine
 
 
 @pytest.mark.parametrize(("home", "attribute", "mistake"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES])

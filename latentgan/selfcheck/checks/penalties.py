@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from latentgan import augmentation
 from latentgan import regularization as tricks
-from latentgan.augmentation import random_affine
 from latentgan.config import AdversarialConfig, AugmentConfig
 from latentgan.selfcheck.checks.base import Check, Checks
 
@@ -78,7 +78,7 @@ def instance_noise(device: torch.device) -> Checks:
 
 def affine_maps(device: torch.device) -> Checks:
     """Affine maps of images: the identity, and the ranges of random ones."""
-    maps = random_affine(5, AugmentConfig(), device).cpu()
+    maps = augmentation.random_affine(5, AugmentConfig(), device).cpu()
     off = float((maps - torch.eye(2, 3)).abs().max())
     yield Check(
         name="affine maps with all ranges 0 are the identity",
@@ -87,7 +87,7 @@ def affine_maps(device: torch.device) -> Checks:
         expected=0.0,
         tolerance=1e-7,
     )
-    maps = random_affine(200, AugmentConfig(rotation=180), device).cpu().double()[:, :, :2]
+    maps = augmentation.random_affine(200, AugmentConfig(rotation=180), device).cpu().double()[:, :, :2]
     off = float((maps @ maps.mT - torch.eye(2)).abs().max())
     yield Check(
         name="rotations alone: largest entry of AAᵀ − 1", source="AAᵀ = 1", value=off, expected=0.0, tolerance=1e-6
