@@ -96,7 +96,7 @@ def _loaded(
     if mirror is not None:
         raise DataError(f"a mirror goes with a named set ({', '.join(named.NAMES)}), not with {data}")
     path = _existing(data)
-    raw = _read(path, geometry, attributes, label, skip_bad, progress)
+    raw = _read(path, geometry, attributes, label, group, skip_bad, progress)
     return build_source(path.resolve().name if path.is_dir() else path.stem, raw, geometry, group or "")
 
 
@@ -135,16 +135,24 @@ def _refuse_table(data: str, attributes: Path | None, label: str | None, group: 
 
 
 def _read(
-    path: Path, geometry: Geometry, attributes: Path | None, label: str | None, skip_bad: bool, progress: bool
+    path: Path,
+    geometry: Geometry,
+    attributes: Path | None,
+    label: str | None,
+    group: str | None,
+    skip_bad: bool,
+    progress: bool,
 ) -> Raw:
     if path.is_dir():
-        return _read_folder(path, geometry, attributes, label, skip_bad, progress)
+        return _read_folder(path, geometry, attributes, label, group, skip_bad, progress)
     check_file(path, error=DataError)
     suffix = path.suffix.lower()
     if attributes is not None or (label is not None and suffix not in (".npz", ".parquet", ".pq")):
         _refuse_table(path.name, attributes, label)
     if suffix in (".parquet", ".pq"):
-        return parquet.read_parquet([path], path, geometry, label=label, skip_bad=skip_bad, progress=progress)
+        return parquet.read_parquet(
+            [path], path, geometry, label=label, group=group, skip_bad=skip_bad, progress=progress
+        )
     if suffix == ".npz":
         return arrays.read_npz(path, label)
     if suffix == ".npy":
@@ -158,7 +166,13 @@ def _read(
 
 
 def _read_folder(
-    path: Path, geometry: Geometry, attributes: Path | None, label: str | None, skip_bad: bool, progress: bool
+    path: Path,
+    geometry: Geometry,
+    attributes: Path | None,
+    label: str | None,
+    group: str | None,
+    skip_bad: bool,
+    progress: bool,
 ) -> Raw:
     if attributes is None and idx.find_pairs(path):
         _refuse_table(path.name, attributes, label)
@@ -168,7 +182,11 @@ def _read_folder(
         return cifar.read_folder(path)
     if files := parquet.find_parquet(path):
         _refuse_table(path.name, attributes, None)
-        return parquet.read_parquet(files, path, geometry, label=label, skip_bad=skip_bad, progress=progress)
+        return parquet.read_parquet(
+            files, path, geometry, label=label, group=group, skip_bad=skip_bad, progress=progress
+        )
     if attributes is not None and irregular(attributes):
         raise DataError(f"--attributes {attributes} is no file ({irregular(attributes)})")
-    return folders.read_folder(path, geometry, attributes=attributes, label=label, skip_bad=skip_bad, progress=progress)
+    return folders.read_folder(
+        path, geometry, attributes=attributes, label=label, group=group, skip_bad=skip_bad, progress=progress
+    )

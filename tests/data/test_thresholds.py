@@ -79,7 +79,7 @@ def folder(tmp_path):
 
 def test_run_and_table_hold_the_boolean_attribute(folder, tmp_path, call):
     words = ["--set", "family.latent=4", "--set", "family.width=4", "--set", "training.total_images=64"]
-    words += ["--set", "training.batch_size=16", "--boolean", "Smiling=0.2:0.8"]
+    words += ["--set", "training.batch_size=16", "--boolean", "Smiling=0.2:0.8", "--group", "person"]
     code, _, err = call("train", "bigan", "--data", folder, "--out", tmp_path / "run", *words)
     assert code == 0, err
     code, _, err = call("encode", tmp_path / "run", "--out", tmp_path / "codes.parquet")

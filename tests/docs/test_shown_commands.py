@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_onnx import write_onnx
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,13 @@ REPLACED = {
 SMALL_PYTHON = {"200_000": "256"}
 """Numbers in shown Python -> those that are used here."""
 
-SOURCES = {"mnist": "little.npz", "digits": "little.npz", "clips": "clips"}
+SOURCES = {
+    "mnist": "little.npz",
+    "digits": "little.npz",
+    "clips": "clips",
+    "faces": "faces",
+    "cifar10": "photographs.npz",
+}
 """Data sets that are shown -> 400 digits, or files of the workspace."""
 
 ENVIRONMENT = ("python3 -m venv", "pip install", ". .venv/bin/activate", "pytest")
@@ -111,6 +118,15 @@ class Workspace:
             Image.fromarray(images[index, ..., 0]).save(self.folder / "clips" / f"{index:03}.png")
         about = pd.DataFrame({"file": [f"{i:03}.png" for i in range(120)], "label": digits.target[:120]})
         about.assign(clip=[i // 4 for i in range(120)]).to_csv(self.folder / "clips" / "about.csv", index=False)
+        (self.folder / "faces").mkdir()
+        for index in range(300):
+            Image.fromarray(images[index, ..., 0]).save(self.folder / "faces" / f"{index:03}.png")
+        people = [f"p{index // 2}" for index in range(300)]
+        faces = pd.DataFrame({"file": [f"{index:03}.png" for index in range(300)], "person": people})
+        faces.assign(Smiling=np.arange(300) // 2 % 3 / 2).to_csv(self.folder / "faces" / "about.csv", index=False)
+        photographs = np.random.default_rng(0).integers(0, 256, (200, 16, 16, 3), dtype=np.uint8)
+        np.savez(self.folder / "photographs.npz", images=photographs, labels=np.arange(200) % 10)
+        write_onnx(self.folder / "dinov2.onnx")
         codes = digits.data[:400, 10:16] / 16 + np.random.default_rng(0).normal(size=(400, 6)) / 10
         split = np.random.default_rng(1).choice(["train", "validation", "test"], 400, p=[0.6, 0.2, 0.2])
         frame = pd.DataFrame({"code": list(codes), "label": digits.target[:400], "split": split})

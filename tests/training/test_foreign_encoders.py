@@ -7,11 +7,10 @@ import sys
 import types
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from tiny_onnx import WEIGHTS, write_onnx
 from torch import nn
 
 from analysis import Embeddings
@@ -21,28 +20,6 @@ from latentgan.inference.encode import encode_table
 from latentgan.inference.foreign import STATISTICS, open_all_foreign, open_foreign
 
 RNG = np.random.default_rng(0)
-WEIGHTS = RNG.normal(size=(5, 3, 4, 4)).astype(np.float32)
-
-
-def write_onnx(path, *, side=None, tokens=False):
-    """A convolution of stride 4, ReLU, and the mean over the image: (n, 3, h, w) → (n, 5)."""
-    shape = ["n", 3, side or "h", side or "w"]
-    nodes = [
-        helper.make_node("Conv", ["images", "weights"], ["planes"], strides=[4, 4]),
-        helper.make_node("Relu", ["planes"], ["positive"]),
-        helper.make_node("ReduceMean", ["positive", "axes"], ["features"], keepdims=0),
-    ]
-    constants = [numpy_helper.from_array(WEIGHTS, "weights"), numpy_helper.from_array(np.array([2, 3]), "axes")]
-    graph = helper.make_graph(
-        nodes,
-        "encoder",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 5])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.save(model, str(path))
-    return path
 
 
 def expected(images, side, normalisation="imagenet"):

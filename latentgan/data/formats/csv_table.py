@@ -200,7 +200,14 @@ class TypedTable:
 
 
 def interpret(
-    table: Mapping[str, Sequence[Any]], n: int, description: str, label: str | None, *, texts: bool, choose: bool = True
+    table: Mapping[str, Sequence[Any]],
+    n: int,
+    description: str,
+    label: str | None,
+    *,
+    texts: bool,
+    choose: bool = True,
+    group: str | None = None,
 ) -> TypedTable:
     """Type the columns, choose the label among them and take a column `split` as the official split.
 
@@ -208,6 +215,7 @@ def interpret(
         table: columns (n,) of texts as in a CSV (texts=True), or of Python values.
         label: the column that the user named, if any.
         choose: whether a column becomes the label though none is named.
+        group: the column that says which images belong together, which becomes no label unless it is named as one.
 
     Raises:
         DataError: the named column is not there, or has a class for every row.
@@ -219,7 +227,9 @@ def interpret(
             split = official_split(np.array([str(value) for value in values]), n, description)
             continue
         columns.add(name, *typed(values, f"{description}, column {name!r}"))
-    chosen, label_notes = _choose_label(columns, description, label) if choose or label is not None else (None, [])
+    chosen, label_notes = (
+        _choose_label(columns, description, label, group) if choose or label is not None else (None, [])
+    )
     notes += label_notes
     labels = np.full(n, -1, dtype=np.int64)
     classes: tuple[str, ...] = ()
@@ -240,7 +250,9 @@ def _is_split(value: Any) -> bool:
     return isinstance(value, str) and split_name(value) is not None
 
 
-def _choose_label(columns: Columns, description: str, requested: str | None) -> tuple[str | None, list[str]]:
+def _choose_label(
+    columns: Columns, description: str, requested: str | None, group: str | None
+) -> tuple[str | None, list[str]]:
     names = list(columns.values)
     if requested is not None:
         if requested not in names:
@@ -251,7 +263,7 @@ def _choose_label(columns: Columns, description: str, requested: str | None) -> 
     named = [name for name in names if name.lower() == "label"]
     if named:
         return named[0], [f"label: column {named[0]!r} of {description}"]
-    fit = [name for name in names if _categorical(columns.values[name], columns.kinds[name])]
+    fit = [name for name in names if name != group and _categorical(columns.values[name], columns.kinds[name])]
     if not fit:
         return None, [f"{description}: no column called label and none with a few repeated values; --label chooses one"]
     alternatives = f"; --label chooses another, such as {', '.join(fit[1:4])}" if fit[1:] else ""

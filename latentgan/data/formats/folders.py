@@ -98,6 +98,7 @@ def read_folder(
     *,
     attributes: Path | None = None,
     label: str | None = None,
+    group: str | None = None,
     skip_bad: bool = False,
     progress: bool = True,
 ) -> Raw:
@@ -108,6 +109,7 @@ def read_folder(
         geometry: size and channels that images are brought to.
         attributes: CSV of labels and attributes; by default the only one in the folder.
         label: column of the CSV that is the label.
+        group: column that says which images belong together, and becomes no label by itself.
         skip_bad: whether to leave out bad images and rows.
         progress: whether to show a bar on a terminal.
 
@@ -163,7 +165,7 @@ def read_folder(
         )
     if len(classes) > 1 and FOLDER not in cells:
         cells[FOLDER] = [classes[k] if k >= 0 else None for k in labels.tolist()]
-    typed = interpret(cells, len(names), table.name, label, texts=True)
+    typed = interpret(cells, len(names), table.name, label, texts=True, group=group)
     sentences = first + notes + typed.notes
     return Raw(
         images=decoded.images,

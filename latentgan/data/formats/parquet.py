@@ -34,6 +34,7 @@ def read_parquet(
     geometry: Geometry,
     *,
     label: str | None = None,
+    group: str | None = None,
     skip_bad: bool = False,
     progress: bool = True,
 ) -> Raw:
@@ -44,6 +45,7 @@ def read_parquet(
         where: the file or folder that the user named, for messages.
         geometry: size and channels that images are brought to.
         label: column that is the label.
+        group: column that says which images belong together, and becomes no label by itself.
         skip_bad: whether to leave out images that cannot be decoded.
         progress: whether to show a bar on a terminal.
 
@@ -70,7 +72,7 @@ def read_parquet(
     items = Items(where.name, names, lambda: _chunks(opened, image, where), identity)
     decoded = decode_items(items, geometry, skip_bad=skip_bad, progress=progress)
     cells = {name: [values[row] for row in decoded.rows] for name, values in columns.items()}
-    typed = interpret(cells, len(decoded.rows), where.name, label, texts=False)
+    typed = interpret(cells, len(decoded.rows), where.name, label, texts=False, group=group)
     split = typed.split if typed.split is not None else _shard_split(files, counts, decoded.rows)
     left = [name for name in schema.names if name != image and name not in columns]
     notes = (f"{where.name}: columns that are no numbers or texts are left out: {listed(left)}",) if left else ()
