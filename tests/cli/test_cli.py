@@ -46,7 +46,7 @@ def test_families_lists_parameters(call):
     code, out, _ = call("families", "bigan", "--json")
     rows = {row["key"]: row for row in json.loads(out)}
     assert rows["family.latent"]["default"] == "50" and rows["family.latent"]["range"] == "> 0"
-    assert rows["family.network"]["type"] == "dcgan | mlp"
+    assert rows["family.network"]["type"] == "dcgan | resnet | mlp"
     assert rows["family.discriminator.learning_rate"]["default"] == "0.0002"
     assert all(row["meaning"] for row in rows.values())
 

@@ -64,7 +64,7 @@ def test_classifying_without_a_probe_is_refused(
         code, out, err = call(*classify, *extra)
         assert code == 2 and out == "" and sentence in err and err.count("\n") == 1, err
     code, _, err = call("probe", trained[1], "--save", tmp_path / "probe.npz", "--protocol", "knn")
-    assert code == 2 and "leave out --protocol and --out" in err and not (tmp_path / "probe.npz").exists()
+    assert code == 2 and "leave out --protocol, --search and --out" in err and not (tmp_path / "probe.npz").exists()
 
 
 def test_a_protocol_is_read_by_name_and_told_in_the_result(call: Call, trained: Trained, tmp_path: Path) -> None:

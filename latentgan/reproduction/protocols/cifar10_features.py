@@ -63,7 +63,7 @@ def probed(job: Job) -> Outcome:
     last = layers[-1]
     columns = [*layers, *(f"untrained.{name}" for name in layers), "pixels"]
     figures, baselines = {}, {}
-    for per_class in _sizes(job):
+    for per_class in PER_CLASS:
         draws = _draws(job, labels[splits[0]], per_class)
         hits = {name: _hits(table, [name], labels, splits, draws) for name in columns}
         best_untrained = max(
@@ -101,7 +101,7 @@ def patches(job: Job) -> Outcome:
     started = time.perf_counter()
     for name, parts in features.items():
         rows = [Rows(x, source.labels[index]) for x, index in zip(parts, splits, strict=True)]
-        for per_class in _sizes(job):
+        for per_class in PER_CLASS:
             draws = _draws(job, source.labels[splits[0]], per_class)
             hits, _ = few_label_accuracy(*rows, draws=draws, columns=len(source.spec.classes))
             figures[_named(name, per_class)] = draws_and_rows(hits)
@@ -120,7 +120,7 @@ def supervised(job: Job) -> Outcome:
     width: int = config.width  # type: ignore[attr-defined]
     train, validation, test = splits
     figures = {}
-    for per_class in _sizes(job):
+    for per_class in PER_CLASS:
         draws = _draws(job, source.labels[train], per_class)
         for title, augment in ((SUPERVISED, AugmentConfig()), (f"{SUPERVISED}, augmented", views)):
             started = time.perf_counter()
@@ -143,10 +143,6 @@ def supervised(job: Job) -> Outcome:
 
 def _named(title: str, per_class: int) -> str:
     return f"{title}, {per_class} a class"
-
-
-def _sizes(job: Job) -> Sequence[int]:
-    return PER_CLASS[:1] if job.quick else PER_CLASS
 
 
 def _draws(job: Job, labels: np.ndarray, per_class: int) -> np.ndarray:
