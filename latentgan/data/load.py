@@ -71,33 +71,20 @@ def load_source(
         DataError: one sentence that names the file, row or value, and the way out.
     """
     geometry = Geometry(size=size, crop=crop, channels=channels)
-    source = _loaded(data, attributes, label, group, geometry, skip_bad, mirror, download, progress)
-    return with_booleans(source, boolean)
-
-
-def _loaded(
-    data: str | Path,
-    attributes: Path | None,
-    label: str | None,
-    group: str | None,
-    geometry: Geometry,
-    skip_bad: bool,
-    mirror: Path | str | None,
-    download: bool,
-    progress: bool,
-) -> ImageSource:
-    """Read a named set, a file or a folder, its attributes as they are."""
     data, mirror = take_off(str(data)), mirror and take_off(str(mirror))
     name, place = _named(data, mirror)
     if name is not None:
-        _refuse_table(str(data), attributes, label, group)
+        own_group = named.GROUPS.get(name, "")
+        _refuse_table(str(data), attributes, label, None if group == own_group else group)
         raw = named.read_named(name, mirror=place, download=download, progress=progress)
-        return build_source(name, raw, geometry, "person" if "person" in raw.columns.values else "")
-    if mirror is not None:
+        source = build_source(name, raw, geometry, own_group)
+    elif mirror is not None:
         raise DataError(f"a mirror goes with a named set ({', '.join(named.NAMES)}), not with {data}")
-    path = _existing(data)
-    raw = _read(path, geometry, attributes, label, group, skip_bad, progress)
-    return build_source(path.resolve().name if path.is_dir() else path.stem, raw, geometry, group or "")
+    else:
+        path = _existing(data)
+        raw = _read(path, geometry, attributes, label, group, skip_bad, progress)
+        source = build_source(path.resolve().name if path.is_dir() else path.stem, raw, geometry, group or "")
+    return with_booleans(source, boolean)
 
 
 def _existing(data: str | Path) -> Path:

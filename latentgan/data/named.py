@@ -115,6 +115,9 @@ SETS = {
 
 NAMES = ("digits", *SETS)
 
+GROUPS = {"lfw": "person"}
+"""Sets whose images belong together, and the column that says so."""
+
 
 def read_named(
     name: str,

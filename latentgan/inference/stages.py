@@ -110,6 +110,8 @@ def load_as_split(about: Mapping[str, Any], data: str | None, options: Mapping[s
         return source
     group = source.group or trained
     as_trained = load_images(recorded, data, {**options, "group": trained or None})
+    if as_trained.group == group:  # of a named set, which has it without being asked
+        return as_trained
     note = (
         f"{as_trained.name}: the model was trained on a split that does not keep groups of {group!r} together; it "
         "stays, and analyses keep each group in one of its splits (train with --group to hold them out of it too)"

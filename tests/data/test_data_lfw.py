@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analysis import Embeddings
 from latentgan.data.formats.lfw import ARCHIVE, BOX
 from latentgan.data.load import load_source
 from latentgan.data.named import SETS
@@ -88,3 +89,18 @@ def test_photographs_of_another_size_are_refused(tmp_path):
 def test_a_folder_without_it_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"holds neither lfw-funneled\.tgz nor a folder lfw_funneled"):
         load_source("lfw", mirror=tmp_path)
+
+
+def test_a_table_needs_no_option_to_keep_people_together(folder, tmp_path, call):
+    words = ["--set", "family.latent=4", "--set", "family.width=4", "--set", "training.total_images=32"]
+    words += ["--set", "training.batch_size=16", "--mirror", folder, "--out", tmp_path / "run"]
+    code, _, err = call("train", "bigan", "--data", "lfw", *words)
+    assert code == 0, err
+    code, out, err = call("encode", tmp_path / "run", "--out", tmp_path / "codes.parquet")
+    assert code == 0, err
+    assert "train with --group" not in out + err
+    table = Embeddings(tmp_path / "codes.parquet")
+    assert table.group_name == "person"
+    assert load_source("lfw", mirror=folder, group="person").group == "person"
+    with pytest.raises(DataError, match="--group names a column"):
+        load_source("lfw", mirror=folder, group="age")
