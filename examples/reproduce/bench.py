@@ -40,6 +40,7 @@ LOOPS = ("gan", "dcgan", "bigan", "ali", "infogan", "latent_regressor", "aae", "
 OPTIONS: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("avb", ", no adaptive contrast:", {"adaptive_contrast": False}),
     ("bigan", ", 50 components:", {"mixture": {"components": 50}}),
+    ("bigan", ", residual networks:", {"network": "resnet"}),
 )
 QUICK_ROWS = 4_096
 QUICK_SLACK = 2.0

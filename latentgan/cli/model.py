@@ -84,6 +84,7 @@ def encode(
     features of a foundation model from a file of yours, which analyses then show as one more representation.
 
         latentgan encode runs/mnist --out mnist.parquet --features discriminator.conv2
+
         latentgan encode runs/faces --out faces.parquet --with onnx:dinov2.onnx
     """
     from latentgan.inference import stages

@@ -12,8 +12,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="A named set (digits, mnist, fashion-mnist, kmnist, cifar10, svhn; mnist=FOLDER for files you have) or a "
-        "path: folder of images, IDX files, .npz, .npy, .parquet.",
+        help="A named set (digits, mnist, fashion-mnist, kmnist, cifar10, svhn, lfw; mnist=FOLDER for files you have) "
+        "or a path: folder of images, IDX files, .npz, .npy, .parquet.",
         show_default=False,
     ),
 ]

@@ -58,7 +58,7 @@ class BiGAN(Family):
         width: PositiveInt = 32
         """Channels of the first convolution; each further one has twice as many."""
         hidden: PositiveInt | None = None
-        """Width of the dense layers: 256 for dcgan, 1024 for mlp unless given."""
+        """Width of the dense layers: 256 for dcgan and resnet, 1024 for mlp unless given."""
         spectral: bool = False
         """Spectral norm in the discriminator, then with dense layers on image and code before they join; it goes with
         the reconstruction term. False is the paper's arrangement: batch norm in the joint layer alone, which the code
