@@ -272,20 +272,21 @@ def _search_tables(search: GridSearch) -> Iterator[TextTable]:
     )
     rows = []
     for choice in search.choices:
-        ahead = "–" if choice.difference is None else points(choice.difference)
+        point = search.points[choice.point]
         rows.append(
             (
                 _named(choice.group, choice.baseline),
-                *_setting(search, choice),
+                point.representation,
+                "common" if point.common else "per column",
+                f"{point.c:g}",
                 f"{100 * choice.validation.value:.1f} %",
-                percent_interval(choice.nested),
-                points(choice.optimism),
+                f"{100 * choice.nested.value:.1f} %",
                 percent_interval(choice.test),
-                ahead,
+                "–" if choice.difference is None else points(choice.difference),
             )
         )
-    header = ("chosen in", "column", "scale", "C", "validation", "nested", "optimism", "test", "own ahead by")
-    yield f"{search.target}: the best setting of each group; optimism and lead in points, 95 % interval", header, rows
+    header = ("chosen in", "column", "scale", "C", "validation", "nested", "test", "own ahead by")
+    yield f"{search.target}: the best setting of each group on test rows; lead in points, 95 % interval", header, rows
 
 
 def _score(probe: Any) -> str:
